@@ -1,0 +1,17 @@
+from accounts.models.charges import Charge, Outcome, State, UsageSource, Worker
+from accounts.models.keys import ApiKey, Group, GroupGrant, KeyGrant, Payment, Role, User
+
+__all__ = [
+    "ApiKey",
+    "Charge",
+    "Group",
+    "GroupGrant",
+    "KeyGrant",
+    "Outcome",
+    "Payment",
+    "Role",
+    "State",
+    "UsageSource",
+    "User",
+    "Worker",
+]

@@ -1,0 +1,156 @@
+"""Who may call: users of the console, groups, API keys, what they are granted and what they paid."""
+
+import uuid
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from django.contrib.auth.models import AbstractUser
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from common.models import ConfigRow, Row
+from common.money import MoneyField
+
+
+class User(AbstractUser):
+    """Somebody who logs in to the console."""
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+
+
+class Group(ConfigRow):
+    """Keys that share a set of models."""
+
+    name = models.CharField(max_length=255, unique=True)
+    granted_models = models.ManyToManyField("providers.AIModel", through="GroupGrant", related_name="groups", blank=True)
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Role(models.TextChoices):
+    ADMIN = "admin", "Admin"
+    USER = "user", "User"
+
+
+class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
+    def usable(self) -> "ApiKeyQuerySet":
+        """Neither revoked nor expired."""
+        return self.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()), is_active=True)
+
+
+class ApiKey(Row):
+    """A caller: what it may call, what it may spend and what it has spent. Only a digest of its secret is kept."""
+
+    name = models.CharField(max_length=255)
+    email = models.EmailField("e-mail", blank=True)
+    prefix = models.CharField(max_length=16, editable=False, help_text="The start of the secret, to recognise it by.")
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    role = models.CharField(max_length=8, choices=Role.choices, default=Role.USER)
+    group = models.ForeignKey(Group, models.SET_NULL, null=True, blank=True, related_name="keys")
+    granted_models = models.ManyToManyField("providers.AIModel", through="KeyGrant", related_name="keys", blank=True)
+    all_models = models.BooleanField(default=False, help_text="May call every model, without a grant.")
+    month_quota = MoneyField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0)],
+        help_text="USD a calendar month. Empty: no limit. 0: only the balance pays.",
+    )
+    month = models.DateField(editable=False, help_text="First day of the month that the month's fee belongs to.")
+    month_fee = MoneyField(default=Decimal(0), editable=False, help_text="What the quota has paid this month.")
+    balance = MoneyField(default=Decimal(0), editable=False, help_text="Prepaid; used when the quota is used up.")
+    held = MoneyField(default=Decimal(0), editable=False, help_text="Set aside for calls that are running.")
+    spent = MoneyField(default=Decimal(0), editable=False, help_text="All that its settled calls have cost.")
+    expires_at = models.DateTimeField(null=True, blank=True, help_text="Empty: never.")
+    is_active = models.BooleanField("active", default=True, help_text="Off: revoked, at once and everywhere.")
+    last_used_at = models.DateTimeField(null=True, editable=False)
+    is_internal = models.BooleanField(default=False, editable=False, help_text="The console's own, for its tests.")
+
+    LEDGER_FIELDS = frozenset({"id", "month", "month_fee", "balance", "held", "spent", "last_used_at"})
+
+    objects = ApiKeyQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "API key"
+        ordering = ("-id",)
+        constraints = (
+            models.CheckConstraint(condition=Q(balance__gte=0), name="apikey_balance_not_negative"),
+            models.CheckConstraint(condition=Q(held__gte=0), name="apikey_held_not_negative"),
+            models.CheckConstraint(condition=Q(month_fee__gte=0), name="apikey_month_fee_not_negative"),
+            models.CheckConstraint(
+                condition=Q(month_quota=None) | Q(month_quota__gte=0), name="apikey_month_quota_not_negative"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Counters move only in the ledger: saving a form must not put back what it read a minute ago."""
+        if not self._state.adding and kwargs.get("update_fields") is None:
+            kwargs["update_fields"] = [
+                field.name for field in self._meta.concrete_fields if field.name not in self.LEDGER_FIELDS
+            ]
+        super().save(*args, **kwargs)
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it may authenticate now; whether it can pay is another matter."""
+        return self.is_active and (self.expires_at is None or self.expires_at > timezone.now())
+
+    def quota_left(self, month: date) -> Decimal | None:
+        """What the quota still pays in `month` (its first day); None: no limit."""
+        if self.month_quota is None:
+            return None
+        used = self.month_fee if self.month == month else Decimal(0)
+        return max(self.month_quota - used, Decimal(0))
+
+
+class GroupGrant(ConfigRow):
+    """A model that a group's keys may call."""
+
+    group = models.ForeignKey(Group, models.CASCADE, related_name="grants")
+    model = models.ForeignKey("providers.AIModel", models.CASCADE, related_name="group_grants")
+
+    class Meta:
+        ordering = ("id",)
+        constraints = (models.UniqueConstraint(fields=["group", "model"], name="groupgrant_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.group}: {self.model}"
+
+
+class KeyGrant(ConfigRow):
+    """A model that one key may call, beside its group's."""
+
+    key = models.ForeignKey(ApiKey, models.CASCADE, related_name="grants")
+    model = models.ForeignKey("providers.AIModel", models.CASCADE, related_name="key_grants")
+
+    class Meta:
+        ordering = ("id",)
+        constraints = (models.UniqueConstraint(fields=["key", "model"], name="keygrant_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.model}"
+
+
+class Payment(Row):
+    """Money put on a key's balance. Never edited, never removed: the balance follows from these rows."""
+
+    key = models.ForeignKey(ApiKey, models.PROTECT, related_name="payments")
+    amount = MoneyField(help_text="USD.")
+    note = models.CharField(max_length=255, blank=True)
+    made_by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+")
+
+    class Meta:
+        ordering = ("-id",)
+        constraints = (models.CheckConstraint(condition=~Q(amount=0), name="payment_not_zero"),)
+
+    def __str__(self) -> str:
+        return f"{self.amount} USD on {self.key}"

@@ -1,0 +1,169 @@
+"""API keys: made, recognised, revoked, paid for."""
+
+import hmac
+import secrets
+import string
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import Error, transaction
+from django.utils import timezone
+
+from accounts.errors import InvalidKey, KeyExpired, KeyRevoked, LedgerUnavailable
+from accounts.models import ApiKey, Group, KeyGrant, Payment, Role, User
+from accounts.services.ledger.decisions import first_of_month
+from common.database import borrowed_connection
+from common.models import ConfigVersion
+
+SECRET_START = "wb-"
+ALPHABET = string.ascii_letters + string.digits
+SECRET_LENGTH = 40  # 238 bits
+PREFIX_LENGTH = 10
+REMEMBERED = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedKey:
+    """A new key and its secret, which exists only here: the database keeps a digest."""
+
+    key: ApiKey
+    secret: str
+
+    def __repr__(self) -> str:
+        return f"IssuedKey({self.key.prefix}…)"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """What a process remembers of a key. Only a hint: the admission reads the row itself."""
+
+    id: int
+    digest: str
+    name: str
+    role: str
+    group_id: int | None
+    all_models: bool
+    granted: frozenset[int]
+    config_version: int
+
+
+def digest(secret: str) -> str:
+    """HMAC-SHA256 of the whole secret under the server's pepper, in hex."""
+    return hmac.digest(settings.API_KEY_PEPPER.encode(), secret.encode(), "sha256").hex()
+
+
+def issue(
+    *,
+    name: str,
+    email: str = "",
+    role: str = Role.USER,
+    group: Group | None = None,
+    month_quota: Decimal | None = None,
+    balance: Decimal = Decimal(0),
+    expires_at: datetime | None = None,
+    all_models: bool = False,
+    model_ids: Iterable[int] = (),
+    is_internal: bool = False,
+    made_by: User | None = None,
+) -> IssuedKey:
+    """Make a key. `month_quota` None: no limit. Raises ValidationError for values that can't be."""
+    secret = SECRET_START + "".join(secrets.choice(ALPHABET) for _ in range(SECRET_LENGTH))
+    key = ApiKey(
+        name=name,
+        email=email,
+        role=role,
+        group=group,
+        month_quota=month_quota,
+        expires_at=expires_at,
+        all_models=all_models,
+        is_internal=is_internal,
+        month=first_of_month(timezone.localdate()),
+        prefix=secret[:PREFIX_LENGTH],
+        digest=digest(secret),
+    )
+    key.full_clean()
+    with transaction.atomic():
+        key.save()
+        KeyGrant.objects.bulk_create(KeyGrant(key=key, model_id=model_id) for model_id in model_ids)
+        if balance:
+            recharge(key=key, amount=balance, note="opening balance", made_by=made_by)
+    return IssuedKey(key, secret)
+
+
+def revoke(*, key: ApiKey) -> ApiKey:
+    """Switch a key off, at once and in every process: the next admission reads it."""
+    key.is_active = False
+    key.save(update_fields=["is_active", "updated_at"])
+    return key
+
+
+def recharge(*, key: ApiKey, amount: Decimal, note: str = "", made_by: User | None = None) -> Payment:
+    """Put money on a key's balance. Raises ValidationError unless the amount is above zero and the key has a limit."""
+    if amount <= 0:
+        raise ValidationError({"amount": "Give an amount above zero."})
+    with transaction.atomic():
+        locked = ApiKey.objects.select_for_update().get(pk=key.pk)
+        if locked.month_quota is None:
+            raise ValidationError({"amount": "This key has no limit, so a balance would never be used. Set its month quota first."})
+        payment = Payment(key=locked, amount=amount, note=note, made_by=made_by)
+        payment.full_clean()
+        payment.save()
+        ApiKey.objects.filter(pk=key.pk).update(balance=locked.balance + amount, updated_at=timezone.now())
+    key.refresh_from_db()
+    return payment
+
+
+_remembered: dict[str, Caller] = {}
+
+
+def authenticate(secret: str) -> Caller:
+    """Who calls, from memory when known; raises InvalidKey. The admission decides whether the key still holds."""
+    value = digest(secret)
+    return _remembered.get(value) or look_up(value)
+
+
+def look_up(value: str) -> Caller:
+    """Who has the secret of this digest, from the database; raises an `InvalidKey` or LedgerUnavailable."""
+    _remembered.pop(value, None)
+    try:
+        with borrowed_connection():
+            caller = caller_of(ApiKey.objects.filter(digest=value).first())
+    except Error as error:
+        raise LedgerUnavailable("The database does not answer. Try again shortly.") from error
+    if len(_remembered) >= REMEMBERED:
+        _remembered.clear()
+    _remembered[value] = caller
+    return caller
+
+
+def caller_of(key: ApiKey | None) -> Caller:
+    """The caller behind a key's row; raises an `InvalidKey` unless the key may call."""
+    if key is None:
+        raise InvalidKey("Incorrect API key provided.")
+    if not key.is_active:
+        raise KeyRevoked("This API key has been revoked.")
+    if not key.is_usable:
+        raise KeyExpired("This API key has expired.")
+    version = ConfigVersion.current()  # read first: grants that change afterwards make it stale, never too new
+    granted = frozenset(key.grants.values_list("model_id", flat=True))
+    return Caller(key.id, key.digest, key.name, key.role, key.group_id, key.all_models, granted, version)
+
+
+def forget_one(value: str) -> None:
+    """Drop what is remembered of the key with this digest: the ledger said that it is no good."""
+    _remembered.pop(value, None)
+
+
+def forget() -> None:
+    """Drop what is remembered of all keys."""
+    _remembered.clear()
+
+
+def console_key() -> ApiKey:
+    """The key that pays for the console's own test calls. Nobody knows its secret, so nobody else can use it."""
+    found = ApiKey.objects.filter(is_internal=True).first()
+    return found or issue(name="console", role=Role.ADMIN, all_models=True, is_internal=True).key

@@ -1,0 +1,115 @@
+"""Proves the ledger: every counter is recomputed from the rows it stands for, in one consistent read."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from django.db import connection, transaction
+
+from accounts.models import ApiKey, Charge, Payment
+from accounts.services.ledger.types import Prices, Tokens
+
+KEYS, CHARGES, PAYMENTS = ApiKey._meta.db_table, Charge._meta.db_table, Payment._meta.db_table
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """An invariant, and the query for the rows that break it: id, what stands there, what should. In 10^-10 USD."""
+
+    name: str
+    query: str
+
+
+def _counter(column: str, table: str, expression: str, condition: str) -> str:
+    """Keys whose counter differs from the sum over the rows it stands for."""
+    return f"""
+        SELECT k.id, k.{column}, COALESCE(s.total, 0) FROM {KEYS} k
+        LEFT JOIN (SELECT c.key_id, SUM({expression}) AS total FROM {table} c
+                   JOIN {KEYS} o ON o.id = c.key_id WHERE {condition} GROUP BY c.key_id) s ON s.key_id = k.id
+        WHERE k.{column} <> COALESCE(s.total, 0)"""
+
+
+RULES = (
+    Rule("balance >= 0", f"SELECT id, balance, 0 FROM {KEYS} WHERE balance < 0"),
+    Rule("spent = sum of settled charges", _counter("spent", CHARGES, "c.fee", "c.state = 'settled'")),
+    Rule("held = sum of open holds", _counter("held", CHARGES, "c.hold", "c.state = 'held'")),
+    Rule("month_fee = quota's part of the month's charges", _counter("month_fee", CHARGES, "c.quota_fee", "c.month = o.month")),
+    Rule(
+        "balance = payments - balance's part of charges",
+        f"""
+        SELECT k.id, k.balance, COALESCE(p.total, 0) - COALESCE(c.total, 0) FROM {KEYS} k
+        LEFT JOIN (SELECT key_id, SUM(amount) AS total FROM {PAYMENTS} GROUP BY key_id) p ON p.key_id = k.id
+        LEFT JOIN (SELECT key_id, SUM(balance_fee) AS total FROM {CHARGES} GROUP BY key_id) c ON c.key_id = k.id
+        WHERE k.balance <> COALESCE(p.total, 0) - COALESCE(c.total, 0)""",
+    ),
+    Rule(
+        "month_fee <= month_quota, after every charge",
+        f"SELECT id, month_fee_after, month_quota FROM {CHARGES} WHERE quota_fee > 0 AND month_fee_after > month_quota",
+    ),
+    Rule("fee = quota's part + balance's part", f"SELECT id, fee, quota_fee + balance_fee FROM {CHARGES} WHERE fee <> quota_fee + balance_fee"),
+    Rule("only settled charges cost", f"SELECT id, fee, 0 FROM {CHARGES} WHERE state <> 'settled' AND fee <> 0"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """A row that breaks an invariant."""
+
+    rule: str
+    row_id: int
+    found: int
+    expected: int
+
+    def __str__(self) -> str:
+        return f"{self.rule}: row {self.row_id} has {self.found}, expected {self.expected}"
+
+
+def audit() -> list[Break]:
+    """All rows that break an invariant; an empty list is the proof."""
+    with _one_moment():
+        return [*_counters(), *_fees()]
+
+
+def _counters() -> Iterator[Break]:
+    with connection.cursor() as cursor:
+        for rule in RULES:
+            cursor.execute(rule.query)
+            for row_id, found, expected in cursor.fetchall():
+                yield Break(rule.name, row_id, int(found), int(expected))
+
+
+FEE_COLUMNS = (
+    "id, fee, shortfall, input_tokens, cached_read_tokens, cached_write_tokens, output_tokens, reasoning_tokens, "
+    "price_in, price_out, price_cached_read, price_cached_write"
+)
+
+
+def _fees() -> Iterator[Break]:
+    """Each fee once more from its tokens and prices, as a reader of the charge would compute it."""
+    with connection.chunked_cursor() as cursor:
+        cursor.execute(f"SELECT {FEE_COLUMNS} FROM {CHARGES} WHERE state = 'settled'")
+        while rows := cursor.fetchmany(2000):
+            for row_id, fee, shortfall, *rest in rows:
+                cost = Tokens(*rest[:5]).cost(Prices(*rest[5:]))
+                if cost != fee + shortfall:
+                    yield Break("fee + shortfall = tokens x prices", row_id, fee + shortfall, cost)
+
+
+@contextmanager
+def _one_moment() -> Iterator[None]:
+    """All queries see the ledger as it was at one moment, while calls go on being written."""
+    if connection.in_atomic_block:
+        yield
+        return
+    if connection.vendor == "sqlite":
+        connection.ensure_connection()
+        with connection.cursor() as cursor:
+            cursor.execute("BEGIN DEFERRED")
+            try:
+                yield
+            finally:
+                cursor.execute("ROLLBACK")
+        return
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        yield

@@ -1,0 +1,144 @@
+"""One transaction of the ledger: what is waiting is decided in arrival order and committed together."""
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import astuple
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils import timezone
+
+from accounts.errors import Refused, StaleResolution
+from accounts.models import Outcome, State, UsageSource
+from accounts.services.ledger import sql
+from accounts.services.ledger.decisions import admit, first_of_month, settle
+from accounts.services.ledger.types import (
+    Account,
+    Admission,
+    Admitted,
+    Deployment,
+    Prices,
+    Row,
+    Settled,
+    Settlement,
+)
+
+Request = Admission | Settlement
+Result = Admitted | Settled | Refused | StaleResolution
+
+
+class Batch:
+    """Decides requests on the rows it locked, and writes the outcome of all of them in few statements."""
+
+    def __init__(self, connection: BaseDatabaseWrapper, worker_id: uuid.UUID | None) -> None:
+        self.connection = connection
+        self.worker_id = _adapt_uuid(connection, worker_id)
+        self.now: datetime = timezone.now()
+        self.stamp: Any = connection.ops.adapt_datetimefield_value(self.now)
+        self.month = first_of_month(timezone.localtime(self.now))
+        self.admitted: list[Row] = []
+        self.settled_here: list[Row] = []
+        self.settled_elsewhere: list[Row] = []
+
+    def run(self, requests: Sequence[Request]) -> list[Result]:
+        """Commit all of them; each gets its own result, in the same order. Raises what the database raises."""
+        with transaction.atomic(using=self.connection.alias):
+            self.version, self.accounts = sql.lock_accounts(self.connection, {each.key_id for each in requests})
+            self.holds = self._open_holds(requests)
+            for account in self.accounts.values():
+                account.turn_month(self.month)
+            results = [self._decide(request) for request in requests]
+            self._write()
+            self._record([result for result in results if isinstance(result, Settled)])
+        return results
+
+    def _open_holds(self, requests: Sequence[Request]) -> dict[str, Row]:
+        ids = [each.request_id for each in requests if isinstance(each, Settlement)]
+        return sql.open_holds(self.connection, ids) if ids else {}
+
+    def _decide(self, request: Request) -> Result:
+        if isinstance(request, Settlement):
+            return self._settle(request)
+        try:
+            admitted = admit(request, self.accounts.get(request.key_id), self.version, self.now)
+        except (Refused, StaleResolution) as refusal:
+            return refusal
+        self.admitted.append(self._charge_row(request, admitted))
+        return admitted
+
+    def _charge_row(self, request: Admission, admitted: Admitted) -> Row:
+        identity = (_adapt_uuid(self.connection, uuid.uuid4()), self.stamp, self.stamp, request.request_id)
+        start = (request.key_id, self.worker_id, request.endpoint, request.is_stream)
+        state = (State.HELD.value, Outcome.RUNNING.value, "")
+        deployment = request.deployment
+        where = _names(deployment)
+        nothing_yet = (1, 0, 0, 0, 0, 0, UsageSource.NONE.value)
+        bounds = (request.prompt_bound, admitted.output_bound, admitted.hold)
+        return (*identity, *start, *state, *where, *nothing_yet, *astuple(deployment.prices), *bounds, 0, 0, 0, 0)
+
+    def _settle(self, request: Settlement) -> Settled:
+        held = self.holds.pop(request.request_id, None)
+        account = self.accounts.get(request.key_id)
+        if held is None or account is None:
+            return Settled(request)  # settled before: by the sweep, or by a try whose answer was lost
+        _, charge_id, _, hold, *prices = held
+        used = request.deployment.prices if request.deployment else Prices(*prices)
+        split = settle(request, account, hold, used)
+        row = (*self._settlement_row(request), *astuple(split))
+        self._keep(request, charge_id, row, account)
+        return Settled(request, charge_id, split.fee, split.shortfall)
+
+    def _settlement_row(self, request: Settlement) -> Row:
+        state = State.RELEASED if request.is_release else State.SETTLED
+        tokens = request.tokens
+        counts = (tokens.input, tokens.cached_read, tokens.cached_write, tokens.output, tokens.reasoning)
+        story = (self.stamp, state.value, request.outcome.value, request.error[:500], request.attempts)
+        return (*story, *counts, request.usage_source.value)
+
+    def _keep(self, request: Settlement, charge_id: int, row: Row, account: Account) -> None:
+        after = (account.month, account.month_quota, account.month_fee, account.balance)
+        row = (*row, *after, request.first_byte_ms, request.total_ms, self.stamp)
+        if request.deployment is None:
+            self.settled_here.append((*row, charge_id))
+        else:
+            where = (*_names(request.deployment), *astuple(request.deployment.prices))
+            self.settled_elsewhere.append((*row, *where, charge_id))
+
+    def _write(self) -> None:
+        for statement, rows in (
+            (sql.INSERT_CHARGE, self.admitted),
+            (sql.SETTLE_CHARGE, self.settled_here),
+            (sql.SETTLE_CHARGE_ELSEWHERE, self.settled_elsewhere),
+            (sql.UPDATE_ACCOUNT, [self._account_row(each) for each in self.accounts.values() if each.changed]),
+        ):
+            sql.run_many(self.connection, statement, rows)
+
+    def _account_row(self, account: Account) -> Row:
+        counters = (account.month, account.month_fee, account.balance, account.held, account.spent)
+        return (*counters, self.stamp, account.id)
+
+    def _record(self, results: Sequence[Settled]) -> None:
+        by_writer: dict[Callable[..., None], list[Settled]] = {}
+        for result in results:
+            if result.charge_id and result.settlement.record is not None:
+                by_writer.setdefault(result.settlement.record.write, []).append(result)
+        for write, settled in by_writer.items():
+            write(self.connection, settled)
+
+
+def _names(deployment: Deployment) -> Row:
+    return (
+        deployment.model_id,
+        deployment.provider_id,
+        deployment.model_name,
+        deployment.provider_name,
+        deployment.upstream_name,
+    )
+
+
+def _adapt_uuid(connection: BaseDatabaseWrapper, value: uuid.UUID | None) -> Any:
+    if value is None or connection.features.has_native_uuid_field:
+        return value
+    return value.hex

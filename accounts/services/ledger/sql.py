@@ -1,0 +1,96 @@
+"""The ledger's statements, for SQLite and PostgreSQL alike. Lists of rows go in as one statement or one pipeline."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from accounts.models import ApiKey, Charge
+from accounts.services.ledger.types import Account, Row
+from common.models import ConfigVersion
+
+KEYS = ApiKey._meta.db_table
+CHARGES = Charge._meta.db_table
+VERSIONS = ConfigVersion._meta.db_table
+
+ACCOUNT_COLUMNS = (
+    "id, is_active, expires_at, group_id, all_models, month_quota, month, month_fee, balance, held, spent"
+)
+HELD_COLUMNS = "request_id, id, key_id, hold, price_in, price_out, price_cached_read, price_cached_write"
+
+ADMISSION_COLUMNS = (
+    "uuid created_at updated_at request_id key_id worker_id endpoint is_stream state outcome error "
+    "model_id provider_id model_name provider_name upstream_name attempts input_tokens cached_read_tokens "
+    "cached_write_tokens output_tokens reasoning_tokens usage_source price_in price_out price_cached_read "
+    "price_cached_write prompt_bound output_bound hold fee quota_fee balance_fee shortfall"
+).split()
+SETTLEMENT_COLUMNS = (
+    "updated_at state outcome error attempts input_tokens cached_read_tokens cached_write_tokens output_tokens "
+    "reasoning_tokens usage_source fee quota_fee balance_fee shortfall month month_quota month_fee_after "
+    "balance_after first_byte_ms total_ms settled_at"
+).split()
+DEPLOYMENT_COLUMNS = (
+    "model_id provider_id model_name provider_name upstream_name price_in price_out price_cached_read "
+    "price_cached_write"
+).split()
+
+
+def insert(table: str, columns: Sequence[str]) -> str:
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))})"
+
+
+def update(table: str, columns: Sequence[str]) -> str:
+    return f"UPDATE {table} SET {', '.join(f'{column} = %s' for column in columns)} WHERE id = %s"
+
+
+INSERT_CHARGE = insert(CHARGES, ADMISSION_COLUMNS)
+SETTLE_CHARGE = update(CHARGES, SETTLEMENT_COLUMNS)
+SETTLE_CHARGE_ELSEWHERE = update(CHARGES, [*SETTLEMENT_COLUMNS, *DEPLOYMENT_COLUMNS])
+UPDATE_ACCOUNT = update(KEYS, ["month", "month_fee", "balance", "held", "spent", "last_used_at"])
+
+
+def lock_accounts(
+    connection: BaseDatabaseWrapper, key_ids: Iterable[int]
+) -> tuple[int, dict[int, Account]]:
+    """The configuration's version, and the keys' rows under lock, in id order so that writers never deadlock.
+
+    On SQLite the transaction itself is the lock (it began IMMEDIATE).
+    """
+    ids = sorted(key_ids)
+    lock = " FOR UPDATE" if connection.features.has_select_for_update else ""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {ACCOUNT_COLUMNS} FROM {KEYS} WHERE id IN ({_places(ids)}) ORDER BY id{lock}",
+            ids,
+        )
+        accounts = {row[0]: _account(row) for row in cursor.fetchall()}
+        cursor.execute(f"SELECT number FROM {VERSIONS} WHERE id = 1")
+        return cursor.fetchone()[0], accounts
+
+
+def _account(row: Row) -> Account:
+    expires_at: datetime | None = row[2]
+    if expires_at is not None and expires_at.tzinfo is None:  # SQLite stores UTC without saying so
+        expires_at = expires_at.replace(tzinfo=UTC)
+    return Account(row[0], bool(row[1]), expires_at, row[3], bool(row[4]), *row[5:])
+
+
+def open_holds(connection: BaseDatabaseWrapper, request_ids: Sequence[str]) -> dict[str, Row]:
+    """The charges among these that are still held: (request_id, id, key_id, hold, prices…)."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {HELD_COLUMNS} FROM {CHARGES} WHERE request_id IN ({_places(request_ids)}) AND state = 'held'",
+            request_ids,
+        )
+        return {row[0]: row for row in cursor.fetchall()}
+
+
+def run_many(connection: BaseDatabaseWrapper, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+    if rows:
+        with connection.cursor() as cursor:
+            cursor.executemany(statement, rows)
+
+
+def _places(values: Sequence[Any]) -> str:
+    return ", ".join(["%s"] * len(values))

@@ -1,0 +1,167 @@
+"""What goes into the ledger and what comes out. Amounts are whole units of 10^-10 USD (`common.money`)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Protocol
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from accounts.models import Outcome, UsageSource
+from common.money import cost_units
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """Units per million tokens. None: unknown, so those tokens are counted and cost nothing."""
+
+    input: int | None = None
+    output: int | None = None
+    cached_read: int | None = None
+    cached_write: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Disjoint counts, but for `reasoning`, which is a part of `output`."""
+
+    input: int = 0
+    cached_read: int = 0
+    cached_write: int = 0
+    output: int = 0
+    reasoning: int = 0
+
+    @property
+    def prompt(self) -> int:
+        return self.input + self.cached_read + self.cached_write
+
+    def cost(self, prices: Prices) -> int:
+        """In units. A cached token without a price of its own costs what an input token costs."""
+        price_in = prices.input or 0
+        cached_read = price_in if prices.cached_read is None else prices.cached_read
+        cached_write = price_in if prices.cached_write is None else prices.cached_write
+        return cost_units(
+            (
+                (self.input, price_in),
+                (self.cached_read, cached_read),
+                (self.cached_write, cached_write),
+                (self.output, prices.output or 0),
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """Who serves a call, as the ledger writes it down."""
+
+    model_id: int
+    provider_id: int
+    model_name: str
+    provider_name: str
+    upstream_name: str
+    prices: Prices
+
+
+class Record(Protocol):
+    """Something said in a call, stored in the settlement's own transaction."""
+
+    @classmethod
+    def write(cls, connection: BaseDatabaseWrapper, settled: "Sequence[Settled]") -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A call that asks to be let in."""
+
+    request_id: str
+    key_id: int
+    group_id: int | None
+    all_models: bool
+    config_version: int
+    endpoint: str
+    is_stream: bool
+    deployment: Deployment
+    prompt_bound: int
+    output_bound: int
+    choices: int
+    hold_price_in: int
+    hold_price_out: int
+    can_lower_output: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The hold is committed; `output_bound` is what it covers in answer tokens, over all choices."""
+
+    request_id: str
+    key_id: int
+    hold: int
+    output_bound: int
+    is_limited: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """How a call ended. Settling the same request twice does nothing the second time."""
+
+    request_id: str
+    key_id: int
+    outcome: Outcome
+    deployment: Deployment | None = None
+    tokens: Tokens = Tokens()
+    usage_source: UsageSource = UsageSource.NONE
+    error: str = ""
+    attempts: int = 1
+    first_byte_ms: int | None = None
+    total_ms: int | None = None
+    record: Record | None = None
+
+    @property
+    def is_release(self) -> bool:
+        """Nothing was used: the hold goes back whole."""
+        return self.usage_source == UsageSource.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a settlement came to. `charge_id` is 0 when there was nothing left to settle."""
+
+    settlement: Settlement
+    charge_id: int = 0
+    fee: int = 0
+    shortfall: int = 0
+
+
+@dataclass(slots=True)
+class Account:
+    """A key's row while its lock is held: decisions read and write this, the batch writes it back."""
+
+    id: int
+    is_active: bool
+    expires_at: datetime | None
+    group_id: int | None
+    all_models: bool
+    month_quota: int | None
+    month: date
+    month_fee: int
+    balance: int
+    held: int
+    spent: int
+    changed: bool = field(default=False)
+
+    def turn_month(self, month: date) -> None:
+        """A new calendar month starts its quota afresh; a clock that lags behind changes nothing."""
+        if month > self.month:
+            self.month, self.month_fee = month, 0
+
+    @property
+    def quota_left(self) -> int:
+        return max((self.month_quota or 0) - self.month_fee, 0)
+
+    @property
+    def free(self) -> int:
+        """What new holds may take."""
+        return self.quota_left + self.balance - self.held
+
+
+Row = tuple[Any, ...]

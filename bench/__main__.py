@@ -1,0 +1,103 @@
+"""`python -m bench`: measure the gateway on SQLite and PostgreSQL, and with `--peer litellm` LiteLLM beside it.
+
+Figures go to standard output, progress to standard error. The exit code is 1 when something failed (a call that was not
+answered with 200, a ledger that does not add up); a missed target is only printed, since it may be the machine's.
+"""
+
+import argparse
+import json
+import signal
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+
+from bench import gateway, peer, report
+from bench.processes import BenchError, StubUpstream, allow_open_files
+from bench.runs import Plan, Subject, measure
+
+FULL = Plan(calls=4000, streamed_calls=2000, single_calls=500, repeats=3, streams=1000, stream_seconds=20)
+QUICK = Plan(calls=1000, streamed_calls=500, single_calls=100, repeats=1, streams=1000, stream_seconds=8)
+# The peer is an order of magnitude slower; its figures are per call all the same.
+PEER_SHARE = 4
+PEER_STREAMS = 50
+
+Results = dict[str, dict[str, list[float]]]
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.splitlines()[0])
+    parser.add_argument("--database", choices=[*gateway.DATABASES, "both"], default="both")
+    parser.add_argument("--peer", choices=peer.PEERS, help="measure this gateway too, in the same session")
+    parser.add_argument("--quick", action="store_true", help="a quarter of the calls, once")
+    parser.add_argument("--streams", type=int, help="how many streams to hold open (0: none)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample to this file")
+    return parser.parse_args()
+
+
+def plan_of(arguments: argparse.Namespace) -> Plan:
+    plan = QUICK if arguments.quick else FULL
+    return plan if arguments.streams is None else replace(plan, streams=arguments.streams)
+
+
+def peer_plan(plan: Plan) -> Plan:
+    return replace(
+        plan,
+        calls=plan.calls // PEER_SHARE,
+        streamed_calls=plan.streamed_calls // PEER_SHARE,
+        single_calls=plan.single_calls // PEER_SHARE,
+        streams=min(plan.streams, PEER_STREAMS),
+    )
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def run(arguments: argparse.Namespace) -> tuple[Results, list[str]]:
+    """The figures of every subject, and which of them are peers."""
+    plan = plan_of(arguments)
+    allow_open_files(plan.streams * 2 + 1024)
+    kinds = list(gateway.DATABASES) if arguments.database == "both" else [arguments.database]
+    results: Results = {}
+    peers: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="wb-upstream-") as directory, StubUpstream(Path(directory)) as upstream:
+        direct = Subject("direct", upstream.url, "sk-bench", 0)
+        for kind in kinds:
+            say(f"Measuring the gateway on {gateway.DATABASES[kind]} ...")
+            with gateway.serving(kind, upstream.url) as subject:
+                results[subject.name] = measure(subject, direct, plan)
+        if arguments.peer:
+            with peer.serving(upstream.url) as subject:
+                say(f"Measuring {subject.name} ...")
+                peers.append(subject.name)
+                results[subject.name] = measure(subject, direct, peer_plan(plan))
+    return results, peers
+
+
+def leave(signal_number: int, frame: FrameType | None) -> None:
+    """A polite kill unwinds the blocks that stop the servers."""
+    sys.exit(128 + signal_number)
+
+
+def main() -> int:
+    signal.signal(signal.SIGTERM, leave)
+    arguments = parsed()
+    try:
+        results, peers = run(arguments)
+    except BenchError as error:
+        say(f"bench: {error}")
+        return 1
+    print(", ".join(f"{name} {value}" for name, value in report.machine().items()), end="\n\n")
+    print(report.table(results))
+    for ratio in report.ratios(results, peers):
+        print(f"\n- {ratio}", end="")
+    print()
+    if arguments.json:
+        arguments.json.write_text(json.dumps(report.as_json(results, peers), indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

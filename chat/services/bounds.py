@@ -1,0 +1,76 @@
+"""How much a call may use at most: what its hold has to cover."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.conf import settings
+
+from providers.services.routing import Target
+
+JSON = dict[str, Any]
+
+OUTPUT_FIELDS = ("max_completion_tokens", "max_tokens")
+MOST_TOKENS = 2**31 - 1
+# What a vendor counts for one image, file or sound: below this for all but the largest.
+TOKENS_PER_ATTACHMENT = 5_000
+BYTES_PER_TOKEN = 4  # of ordinary text
+
+
+def prompt_bound(body: JSON, size: int) -> int:
+    """Prompt tokens at most. `size` is the body's length in bytes: no byte-level tokenizer makes more tokens than bytes."""
+    count, attached_bytes = _attachments(body)
+    return min(max(size - attached_bytes, 0) + count * TOKENS_PER_ATTACHMENT, MOST_TOKENS)
+
+
+def prompt_estimate(body: JSON, size: int) -> int:
+    """Prompt tokens, roughly: for a call whose upstream never said."""
+    count, attached_bytes = _attachments(body)
+    return max(size - attached_bytes, 0) // BYTES_PER_TOKEN + count * TOKENS_PER_ATTACHMENT // 5
+
+
+def text_estimate(characters: int) -> int:
+    """Answer tokens, roughly."""
+    return -(-characters // BYTES_PER_TOKEN)
+
+
+def _attachments(body: JSON) -> tuple[int, int]:
+    """How many parts are no text, and how many bytes of the body they fill."""
+    sizes = [_longest_text(part) for part in _parts(body) if part.get("type") != "text"]
+    return len(sizes), sum(sizes)
+
+
+def _parts(body: JSON) -> Iterable[JSON]:
+    for message in body.get("messages") or ():
+        content = message.get("content")
+        if isinstance(content, list):
+            yield from (part for part in content if isinstance(part, dict))
+
+
+def _longest_text(value: Any) -> int:
+    """The length of the one long text in a part: the data that it carries."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, dict):
+        return max(map(_longest_text, value.values()), default=0)
+    return 0
+
+
+def choices(body: JSON) -> int:
+    """How many answers are asked for: `n` for each prompt."""
+    prompt = body.get("prompt")
+    prompts = len(prompt) if isinstance(prompt, list) and prompt and isinstance(prompt[0], (str, list)) else 1
+    return max(body.get("n") or 1, body.get("best_of") or 1) * prompts
+
+
+def output_limit(body: JSON, target: Target) -> int:
+    """The most answer tokens of one choice: what the caller or the model's row says, or the setting's guess."""
+    merged = {**target.extra_args, **body}
+    stated = [merged[field] for field in OUTPUT_FIELDS if merged.get(field)]
+    limit = max(stated, default=target.max_output or settings.DEFAULT_MAX_OUTPUT_TOKENS)
+    return int(min(limit, MOST_TOKENS))
+
+
+def limited(body: JSON, target: Target, each: int) -> JSON:
+    """The body with its answer cut to `each` tokens a choice."""
+    stated = [field for field in OUTPUT_FIELDS if body.get(field)] or [target.max_tokens_field]
+    return {**body, **{field: min(body.get(field) or each, each) for field in stated}}

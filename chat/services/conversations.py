@@ -1,0 +1,124 @@
+"""What was said, stored with what it cost: the ledger calls `Record.write` in the settlement's own transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import orjson
+from django.conf import settings
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils import timezone
+
+from accounts.services.ledger.sql import insert, run_many
+from accounts.services.ledger.types import Settled
+from chat.models import Session, Thread
+from chat.services.tally import Tally
+
+SESSIONS = Session._meta.db_table
+INSERT_THREAD = insert(
+    Thread._meta.db_table,
+    (
+        "uuid created_at updated_at charge_id api_key_id session_id prompt messages completion reasoning tool_calls "
+        "finish_reason is_truncated"
+    ).split(),
+)
+UPSERT_SESSION = (
+    insert(
+        SESSIONS,
+        "uuid created_at updated_at api_key_id key title calls input_tokens output_tokens fee".split(),
+    )
+    + f""" ON CONFLICT (api_key_id, key) DO UPDATE SET updated_at = excluded.updated_at,
+        calls = {SESSIONS}.calls + 1, input_tokens = {SESSIONS}.input_tokens + excluded.input_tokens,
+        output_tokens = {SESSIONS}.output_tokens + excluded.output_tokens, fee = {SESSIONS}.fee + excluded.fee
+        RETURNING id"""
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One exchange, ready to be stored."""
+
+    session_key: str
+    prompt: str
+    messages: str
+    completion: str
+    reasoning: str
+    tool_calls: str
+    finish_reason: str
+    is_truncated: bool
+
+    @classmethod
+    def write(cls, connection: BaseDatabaseWrapper, settled: Sequence[Settled]) -> None:
+        """Store the exchanges of these settlements; sessions are made at their first call."""
+        now = connection.ops.adapt_datetimefield_value(timezone.now())
+        rows = [_thread_row(connection, now, result) for result in settled]
+        run_many(connection, INSERT_THREAD, [row for row in rows if row])
+
+
+def _thread_row(connection: BaseDatabaseWrapper, now: Any, result: Settled) -> tuple[Any, ...] | None:
+    record = result.settlement.record
+    if not isinstance(record, Record):
+        return None
+    session_id = _session(connection, now, result, record) if record.session_key else None
+    texts = (record.prompt, record.messages, record.completion, record.reasoning, record.tool_calls)
+    ending = (record.finish_reason, record.is_truncated)
+    return (_new_uuid(connection), now, now, result.charge_id, result.settlement.key_id, session_id, *texts, *ending)
+
+
+def _session(connection: BaseDatabaseWrapper, now: Any, result: Settled, record: Record) -> int:
+    tokens = result.settlement.tokens
+    counts = (1, tokens.prompt, tokens.output, result.fee)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            UPSERT_SESSION,
+            (_new_uuid(connection), now, now, result.settlement.key_id, record.session_key, "", *counts),
+        )
+        session_id: int = cursor.fetchone()[0]
+        return session_id
+
+
+def _new_uuid(connection: BaseDatabaseWrapper) -> Any:
+    return uuid4() if connection.features.has_native_uuid_field else uuid4().hex
+
+
+def record_of(body: dict[str, Any], session_key: str, tally: Tally) -> Record | None:
+    """The record of one call, cut to what is kept; None when nothing is to be kept."""
+    if not settings.HISTORY:
+        return Record(session_key, "", "", "", "", "[]", tally.finish_reason[:32], True) if session_key else None
+    room = settings.HISTORY_MAX_CHARS
+    messages = orjson.dumps(body.get("messages") or body.get("prompt") or body.get("input")).decode()
+    prompt = last_text(body)
+    return Record(
+        session_key=session_key,
+        prompt=_clean(prompt[:room]),
+        messages=_clean(messages[:room]),
+        completion=_clean("".join(tally.texts)),
+        reasoning=_clean("".join(tally.reasonings)),
+        tool_calls=orjson.dumps(list(tally.tool_calls.values())).decode() if tally.tool_calls else "[]",
+        finish_reason=str(tally.finish_reason)[:32],
+        is_truncated=tally.is_truncated or len(messages) > room or len(prompt) > room,
+    )
+
+
+def last_text(body: dict[str, Any]) -> str:
+    """The text of the last message, or the prompt, or what is to be embedded."""
+    messages = body.get("messages")
+    said = messages[-1].get("content") if messages else body.get("prompt") or body.get("input")
+    if isinstance(said, str):
+        return said
+    if isinstance(said, list):
+        return "\n".join(filter(None, map(_text_of, said)))
+    return ""
+
+
+def _text_of(part: Any) -> str:
+    if isinstance(part, str):
+        return part
+    text = part.get("text") if isinstance(part, dict) else None
+    return text if isinstance(text, str) else ""
+
+
+def _clean(text: str) -> str:
+    """PostgreSQL's texts hold no NUL; a call is not refused for one."""
+    return text.replace("\0", "\ufffd") if "\0" in text else text

@@ -1,0 +1,86 @@
+"""The configuration that calls are resolved from: read once, used until its version has moved."""
+
+import threading
+from dataclasses import dataclass
+
+from django.db import Error
+
+from accounts.errors import LedgerUnavailable
+from accounts.services import grants
+from accounts.services.keys import Caller
+from common.database import borrowed_connection
+from common.models import ConfigVersion
+from providers.services.routing import Catalog, Target, load_catalog
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The catalog and the groups' grants, as they were at one version."""
+
+    version: int
+    catalog: Catalog
+    group_grants: dict[int, frozenset[int]]
+
+    def candidates(self, caller: Caller, kind: str, name: str) -> list[Target]:
+        """Where this caller's call may go, the first to try first."""
+        return self.catalog.candidates(kind, name, lambda model_id: self.may_call(caller, model_id))
+
+    def visible(self, caller: Caller) -> list[Target]:
+        """One target for each public name that this caller may use."""
+        return self.catalog.visible(lambda model_id: self.may_call(caller, model_id))
+
+    def may_call(self, caller: Caller, model_id: int) -> bool:
+        """All models, or the key's own grants and its group's together."""
+        if caller.all_models or model_id in caller.granted:
+            return True
+        return caller.group_id is not None and model_id in self.group_grants.get(caller.group_id, ())
+
+
+_current: Snapshot | None = None
+_loading = threading.Lock()
+
+
+def current() -> Snapshot:
+    """What this process knows. The admission says when it is out of date."""
+    return _current or newer_than(0)
+
+
+def newer_than(version: int) -> Snapshot:
+    """A snapshot above `version`; callers that ask together load it once."""
+    global _current
+    with _loading:
+        if _current is None or _current.version <= version:
+            _current = _load()
+        return _current
+
+
+def fresh() -> Snapshot:
+    """The snapshot of this very moment, for answers that no admission checks."""
+    version = _version()
+    held = _current
+    if held is None or held.version != version:
+        return newer_than(held.version if held else 0)
+    return held
+
+
+def _version() -> int:
+    try:
+        with borrowed_connection():
+            return ConfigVersion.current()
+    except Error as error:
+        raise LedgerUnavailable("The database does not answer. Try again shortly.") from error
+
+
+def _load() -> Snapshot:
+    try:
+        with borrowed_connection():
+            # The version is read before the rows: an edit in between makes this one stale at its first admission.
+            return Snapshot(ConfigVersion.current(), load_catalog(), grants.by_group())
+    except Error as error:
+        raise LedgerUnavailable("The database does not answer. Try again shortly.") from error
+
+
+def forget() -> None:
+    """Drop what is known, as a new process would."""
+    global _current
+    _current = None

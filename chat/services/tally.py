@@ -1,0 +1,90 @@
+"""What came out of a call: text, tool calls and usage, gathered from an answer or from its events."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from providers.requesters.errors import BadAnswer
+from providers.requesters.sse import Event
+
+JSON = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Tally:
+    """Keeps at most `room` characters of each text, and counts all of them."""
+
+    room: int
+    texts: list[str] = field(default_factory=list)
+    reasonings: list[str] = field(default_factory=list)
+    tool_calls: dict[tuple[int, int], JSON] = field(default_factory=dict)
+    characters: int = 0
+    events: int = 0
+    finish_reason: str = ""
+    usage: JSON | None = None
+    is_truncated: bool = False
+
+    def feed(self, event: Event) -> bool:
+        """Take one event in; True when it carries usage and nothing else."""
+        chunk = _parse(event)
+        self.events += 1
+        usage = chunk.get("usage")
+        if isinstance(usage, dict):
+            self.usage = usage  # vendors may repeat it on every chunk; the last is final
+        choices = chunk.get("choices")
+        if not choices:
+            return usage is not None
+        self._choices(choices, "delta")
+        return False
+
+    def take(self, answer: JSON) -> None:
+        """Take a whole answer in."""
+        usage = answer.get("usage")
+        self.usage = usage if isinstance(usage, dict) else None
+        self._choices(answer.get("choices") or (), "message")
+
+    def _choices(self, choices: Any, field_name: str) -> None:
+        try:
+            for choice in choices:
+                self._choice(choice, choice.get(field_name) or choice)
+        except (AttributeError, TypeError) as error:
+            raise BadAnswer("The upstream sent a choice of an unknown shape.") from error
+
+    def _choice(self, choice: JSON, said: JSON) -> None:
+        text = said.get("content") or said.get("text")
+        if text:
+            self._keep(self.texts, text)
+        reasoning = said.get("reasoning_content")
+        if reasoning:
+            self._keep(self.reasonings, reasoning)
+        for position, call in enumerate(said.get("tool_calls") or ()):
+            self._tool_call(choice.get("index") or 0, call.get("index", position), call)
+        self.finish_reason = choice.get("finish_reason") or self.finish_reason
+
+    def _keep(self, kept: list[str], text: Any) -> None:
+        if not isinstance(text, str):
+            return
+        if self.characters < self.room:
+            kept.append(text[: self.room - self.characters])
+        self.characters += len(text)
+        self.is_truncated = self.characters > self.room
+
+    def _tool_call(self, choice: int, position: int, call: JSON) -> None:
+        """Streamed calls come in pieces: a name first, then its arguments bit by bit."""
+        whole = self.tool_calls.setdefault((choice, position), {"id": "", "name": "", "arguments": ""})
+        function = call.get("function") or {}
+        arguments = function.get("arguments") or ""
+        whole["id"] = call.get("id") or whole["id"]
+        whole["name"] = function.get("name") or whole["name"]
+        if self.characters < self.room:
+            whole["arguments"] += arguments
+        self.characters += len(arguments)
+
+
+def _parse(event: Event) -> JSON:
+    try:
+        chunk = event.json
+        if isinstance(chunk, dict):
+            return chunk
+    except ValueError:
+        pass
+    raise BadAnswer("The upstream sent an event that is not a JSON object.")

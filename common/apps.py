@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class CommonConfig(AppConfig):
+    """What the other apps stand on: money, encrypted fields, row identity, the configuration's version."""
+
+    name = "common"
+    default_auto_field = "django.db.models.BigAutoField"

@@ -1,0 +1,7 @@
+from django.apps import AppConfig
+
+
+class GatewayConfig(AppConfig):
+    """The composition root: dialects, console and commands over the other apps."""
+
+    name = "gateway"

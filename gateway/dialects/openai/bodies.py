@@ -1,0 +1,86 @@
+"""The few fields of a body that the gateway itself acts on. All others pass through untouched."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from chat.errors import BadCall
+
+JSON = dict[str, Any]
+
+MOST_CHOICES = 128
+ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a field must be, and how to say so."""
+
+    field: str
+    is_good: Callable[[Any], bool]
+    wanted: str
+    is_required: bool = False
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= 255
+
+
+def _is_text_or_list(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, list) and bool(value))
+
+
+MODEL = Rule("model", _is_name, "a model's name", is_required=True)
+LIMITS = (
+    Rule("stream", lambda value: isinstance(value, bool), "true or false"),
+    Rule("stream_options", lambda value: isinstance(value, dict), "an object"),
+    Rule("n", lambda value: _is_count(value) and value <= MOST_CHOICES, f"a whole number from 1 to {MOST_CHOICES}"),
+    Rule("best_of", lambda value: _is_count(value) and value <= MOST_CHOICES, f"a whole number from 1 to {MOST_CHOICES}"),
+    Rule("max_tokens", _is_count, "a whole number above 0"),
+    Rule("max_completion_tokens", _is_count, "a whole number above 0"),
+)
+MESSAGES = Rule("messages", lambda value: isinstance(value, list) and bool(value), "a list of messages", True)
+PROMPT = Rule("prompt", _is_text_or_list, "a text or a list", is_required=True)
+INPUT = Rule("input", _is_text_or_list, "a text or a list that is not empty", is_required=True)
+
+
+def check_chat(body: JSON) -> None:
+    """Raises BadCall, naming the field, unless this is a chat body."""
+    _check(body, (MODEL, MESSAGES, *LIMITS))
+    for position, message in enumerate(body["messages"]):
+        _check_message(message, f"messages[{position}]")
+
+
+def check_completion(body: JSON) -> None:
+    _check(body, (MODEL, PROMPT, *LIMITS))
+
+
+def check_embedding(body: JSON) -> None:
+    _check(body, (MODEL, INPUT))
+
+
+def _check(body: JSON, rules: Iterable[Rule]) -> None:
+    for rule in rules:
+        value = body.get(rule.field)
+        if value is None and not rule.is_required:
+            continue
+        if value is None:
+            raise BadCall(f"Missing required parameter: '{rule.field}'.", rule.field)
+        if not rule.is_good(value):
+            raise BadCall(f"Invalid '{rule.field}': expected {rule.wanted}.", rule.field)
+
+
+def _check_message(message: Any, where: str) -> None:
+    if not isinstance(message, dict):
+        raise BadCall(f"Invalid '{where}': expected an object.", where)
+    if message.get("role") not in ROLES:
+        raise BadCall(f"Invalid '{where}.role': expected one of {', '.join(sorted(ROLES))}.", f"{where}.role")
+    content = message.get("content")
+    if not (content is None or isinstance(content, str | list)):
+        raise BadCall(f"Invalid '{where}.content': expected a text or a list of parts.", f"{where}.content")
+    if isinstance(content, list) and not all(isinstance(part, dict | str) for part in content):
+        raise BadCall(f"Invalid '{where}.content': expected a list of parts.", f"{where}.content")

@@ -1,0 +1,79 @@
+"""Every refusal and failure in OpenAI's shape: {"error": {message, type, param, code}}.
+
+Types and codes as in OpenAI's error guide (platform.openai.com/docs/guides/error-codes) and its SDKs, which raise by
+status and retry 408, 409, 429 and 5xx unless `x-should-retry` says no.
+"""
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from django.http import HttpResponse
+
+from accounts.errors import InsufficientQuota, InvalidKey, LedgerUnavailable
+from chat.errors import BadCall, UnknownModel
+from gateway.dialects.base import BodyNotJSON, BodyTooLarge
+from providers.requesters.errors import ProviderError
+
+logger = logging.getLogger(__name__)
+
+INVALID = "invalid_request_error"
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How one kind of exception is told."""
+
+    status: int
+    type: str
+    code: str | None
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+SHAPES: dict[type[Exception], Shape] = {
+    InvalidKey: Shape(401, INVALID, "invalid_api_key", (("www-authenticate", "Bearer"),)),
+    InsufficientQuota: Shape(429, "insufficient_quota", "insufficient_quota", (("x-should-retry", "false"),)),
+    LedgerUnavailable: Shape(503, "server_error", "ledger_unavailable"),
+    UnknownModel: Shape(404, INVALID, "model_not_found"),
+    BadCall: Shape(400, INVALID, None),
+    BodyNotJSON: Shape(400, INVALID, None),
+    BodyTooLarge: Shape(413, INVALID, "request_too_large"),
+}
+INTERNAL = Shape(500, "server_error", "internal_error")
+UPSTREAM_TYPES = {400: INVALID, 429: "rate_limit_error", 504: "timeout_error"}
+
+
+def error_response(error: Exception, request_id: str) -> HttpResponse:
+    """The answer to a call that failed before anything of its answer was sent."""
+    shape, content = _describe(error)
+    if shape is INTERNAL:
+        logger.error("%s failed", request_id, exc_info=error)
+    response = HttpResponse(orjson.dumps({"error": content}), status=shape.status, content_type="application/json")
+    response["x-request-id"] = request_id
+    for name, value in shape.headers:
+        response[name] = value
+    retry_after = getattr(error, "retry_after", None)
+    if retry_after is not None:
+        response["retry-after"] = str(max(int(retry_after + 0.999), 1))
+    return response
+
+
+def error_frame(error: Exception) -> bytes:
+    """The same as an event, for a stream that broke after its start."""
+    return b"data: " + orjson.dumps({"error": _describe(error)[1]}) + b"\n\n"
+
+
+def _describe(error: Exception) -> tuple[Shape, dict[str, Any]]:
+    shape = _shape(error)
+    message = str(error) if shape is not INTERNAL else "The gateway failed on this call. It has been logged."
+    param = getattr(error, "param", None)
+    return shape, {"message": message, "type": shape.type, "param": param, "code": shape.code}
+
+
+def _shape(error: Exception) -> Shape:
+    if isinstance(error, ProviderError):
+        kind = UPSTREAM_TYPES.get(error.status, "upstream_error")
+        code = error.upstream_code if error.status == 400 else error.code
+        return Shape(error.status, kind, code)
+    return next((shape for kind, shape in SHAPES.items() if isinstance(error, kind)), INTERNAL)

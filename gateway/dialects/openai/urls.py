@@ -1,0 +1,12 @@
+from django.urls import path, re_path
+
+from gateway.dialects.openai import views
+
+urlpatterns = [
+    path("chat/completions", views.chat_completions),
+    path("completions", views.text_completions),
+    path("embeddings", views.embeddings),
+    path("models", views.models),
+    re_path(r"^models/(.+)$", views.model),
+    re_path(r"^", views.unknown),
+]

@@ -1,0 +1,162 @@
+"""/v1/*: chat, completions, embeddings and models as OpenAI's API reference documents them.
+
+Plain Django views: no session, form or serializer is made per call. Each is parse, call, shape.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import Any
+
+import orjson
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.views.decorators.csrf import csrf_exempt
+
+from chat.errors import UnknownModel
+from chat.services import completions, snapshot
+from chat.services.calls import ENDPOINTS, Call, Endpoint
+from chat.services.exchange import Relay
+from accounts.services import keys
+from gateway.dialects.base import caller_of, new_request_id, parse_object, read_body, secret_of
+from gateway.dialects.openai import bodies
+from gateway.dialects.openai.errors import error_frame, error_response
+from gateway.dialects.streaming import EventStream, watch
+from providers.services.routing import Target
+
+JSON = dict[str, Any]
+Handler = Callable[..., HttpResponseBase]
+
+DONE = b"data: [DONE]\n\n"
+
+
+def openai_view(*methods: str) -> Callable[[Handler], Handler]:
+    """Gives a view its request id, and every failure OpenAI's shape."""
+
+    def decorate(view: Handler) -> Handler:
+        @csrf_exempt
+        @wraps(view)
+        def wrapped(request: HttpRequest, *args: Any) -> HttpResponseBase:
+            request_id = new_request_id()
+            if request.method not in methods:
+                return _not_allowed(request, request_id, methods)
+            try:
+                response = view(request, request_id, *args)
+            except Exception as error:  # the dialect's one place where failures are told
+                return error_response(error, request_id)
+            response["x-request-id"] = request_id
+            return response
+
+        return wrapped
+
+    return decorate
+
+
+def _traffic(endpoint: Endpoint, check: Callable[[JSON], None]) -> Handler:
+    """The view of one kind of call."""
+
+    @openai_view("POST")
+    def view(request: HttpRequest, request_id: str) -> HttpResponseBase:
+        caller = caller_of(request)
+        raw = read_body(request)
+        body = parse_object(raw)
+        check(body)
+        call = Call(endpoint, body, len(raw), caller, request_id, session_key=session_key(request))
+        return _stream(request, call) if body.get("stream") else _whole(request, call)
+
+    return view
+
+
+def session_key(request: HttpRequest) -> str:
+    return str(request.META.get("HTTP_SESSION_ID", ""))[:128].replace("\0", "")
+
+
+def _whole(request: HttpRequest, call: Call) -> HttpResponse:
+    stop_watching = watch.start(request, call.token)
+    try:
+        done = completions.run(call)
+    finally:
+        stop_watching()
+    content = done.answer.raw if done.answer.raw is not None else orjson.dumps(done.answer.json)
+    headers = {"content-length": str(len(content)), **done.headers}
+    return HttpResponse(content, content_type="application/json", headers=headers)
+
+
+def _stream(request: HttpRequest, call: Call) -> StreamingHttpResponse:
+    options = call.body.get("stream_options") or {}
+    call.wants_usage = bool(options.get("include_usage"))
+    stop_watching = watch.start(request, call.token)
+    try:
+        relay = completions.open_stream(call)
+    except BaseException:
+        stop_watching()
+        raise
+    headers = {"cache-control": "no-cache", "x-accel-buffering": "no", **relay.exchange.headers}
+    stream = EventStream(relay, _frames, stop_watching)
+    return StreamingHttpResponse(stream, content_type="text/event-stream; charset=utf-8", headers=headers)
+
+
+def _frames(relay: Relay) -> Iterator[bytes]:
+    for event in relay:
+        yield event.frame
+    if relay.error is not None:
+        yield error_frame(relay.error)
+    yield DONE
+
+
+chat_completions = _traffic(ENDPOINTS["chat"], bodies.check_chat)
+text_completions = _traffic(ENDPOINTS["completion"], bodies.check_completion)
+embeddings = _traffic(ENDPOINTS["embedding"], bodies.check_embedding)
+
+
+@openai_view("GET")
+def models(request: HttpRequest, request_id: str) -> HttpResponse:
+    """The models that this key may call."""
+    return _json({"object": "list", "data": [_model(target) for target in _visible(request)]})
+
+
+@openai_view("GET")
+def model(request: HttpRequest, request_id: str, name: str) -> HttpResponse:
+    for target in _visible(request):
+        if target.name == name:
+            return _json(_model(target))
+    raise UnknownModel(f"The model `{name}` does not exist or you do not have access to it.", "model")
+
+
+@openai_view("GET", "POST", "PUT", "PATCH", "DELETE")
+def unknown(request: HttpRequest, request_id: str) -> HttpResponse:
+    return _failure(404, f"Unknown request URL: {request.method} {request.path}.", "unknown_url", request_id)
+
+
+def _visible(request: HttpRequest) -> list[Target]:
+    """No admission checks this answer, so the key and the catalog are read as they are now."""
+    caller = keys.look_up(keys.digest(secret_of(request)))
+    return snapshot.fresh().visible(caller)
+
+
+def _model(target: Target) -> JSON:
+    return {
+        "id": target.name,
+        "object": "model",
+        "created": target.created,
+        "owned_by": target.provider_name,
+        "kind": target.kind,
+        "context_length": target.context_length,
+        "max_output_tokens": target.max_output,
+    }
+
+
+def _json(content: JSON) -> HttpResponse:
+    return HttpResponse(orjson.dumps(content), content_type="application/json")
+
+
+def _not_allowed(request: HttpRequest, request_id: str, methods: tuple[str, ...]) -> HttpResponse:
+    message = f"Not allowed to {request.method} on {request.path}. Use {' or '.join(methods)}."
+    response = _failure(405, message, "method_not_allowed", request_id)
+    response["allow"] = ", ".join(methods)
+    return response
+
+
+def _failure(status: int, message: str, code: str, request_id: str) -> HttpResponse:
+    content = {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": code}}
+    response = HttpResponse(orjson.dumps(content), status=status, content_type="application/json")
+    response["x-request-id"] = request_id
+    return response

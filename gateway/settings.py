@@ -1,0 +1,220 @@
+"""All settings, from the environment (or `var/secrets.env`), loud when wrong. The README has the table."""
+
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import environ
+from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
+from django.core.exceptions import ImproperlyConfigured
+from django.urls import reverse_lazy
+
+from gateway.secrets import BASE_DIR, var_dir
+
+env = environ.FileAwareEnv()  # NAME_FILE=/run/secrets/name works for every setting
+VAR_DIR = var_dir()
+if (VAR_DIR / "secrets.env").is_file():
+    environ.Env.read_env(VAR_DIR / "secrets.env")  # what the environment already says wins
+
+
+def required(name: str) -> str:
+    """A setting without a default: a made-up secret would be a hole."""
+    value = env.str(name, default="")
+    if not value:
+        raise ImproperlyConfigured(f"{name} is not set. `make run` makes one; production sets it itself.")
+    return str(value)
+
+
+# Secrets
+SECRET_KEY = required("SECRET_KEY")
+FIELD_ENCRYPTION_KEYS = required("FIELD_ENCRYPTION_KEYS").split(",")
+API_KEY_PEPPER = required("API_KEY_PEPPER")
+
+# Web
+DEBUG = env.bool("DEBUG", default=False)
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+SECURE_SSL = env.bool("SECURE_SSL", default=False)
+SECURE_SSL_REDIRECT = SECURE_SSL
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("TRUST_PROXY", default=False) else None
+SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", default=31_536_000 if SECURE_SSL else 0)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_SSL
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL
+SESSION_COOKIE_NAME = "weighbridge_session"
+ROOT_URLCONF = "gateway.urls"
+WSGI_APPLICATION = "gateway.wsgi.application"
+
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "axes",
+    "csp",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "common",
+    "providers",
+    "accounts",
+    "chat",
+    "gateway",
+]
+
+MIDDLEWARE = [
+    "gateway.middleware.traffic_lane",  # calls leave the stack here: no session, CSRF or log-in runs on them
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# Database
+SQLITE_DURABILITY = env.str("SQLITE_SYNCHRONOUS", default="NORMAL").upper()
+if SQLITE_DURABILITY not in ("NORMAL", "FULL"):
+    raise ImproperlyConfigured("SQLITE_SYNCHRONOUS is NORMAL or FULL.")
+SQLITE_OPTIONS = {
+    "transaction_mode": "IMMEDIATE",
+    "timeout": 20,
+    "init_command": f"PRAGMA journal_mode=WAL; PRAGMA synchronous={SQLITE_DURABILITY}; PRAGMA cache_size=-16000;",
+}
+DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=8)
+# A greenlet opens its own connection; a pool keeps thousands of them from reaching the server.
+POSTGRESQL_OPTIONS = {"pool": {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 10}}
+
+
+def database(url: str) -> dict[str, Any]:
+    """One entry of DATABASES from a URL, with what this gateway needs of either engine."""
+    config = dict(environ.Env.db_url_config(url))
+    engine = str(config.get("ENGINE", ""))
+    if engine.endswith("sqlite3"):
+        return {**config, "OPTIONS": SQLITE_OPTIONS}
+    if engine.endswith("postgresql"):
+        return {**config, "OPTIONS": {**config.get("OPTIONS", {}), **POSTGRESQL_OPTIONS}}
+    raise ImproperlyConfigured("DATABASE_URL starts with sqlite:/// or postgres://.")
+
+
+DATABASES = {"default": database(env.str("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'weighbridge.sqlite3'}"))}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Shared cache: console sessions only. What is right never depends on it.
+REDIS_URL = env.str("REDIS_URL", default="")
+if REDIS_URL:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+    SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+
+# People
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+AXES_FAILURE_LIMIT = env.int("LOGIN_FAILURE_LIMIT", default=8)
+AXES_COOLOFF_TIME = 0.25  # hours
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+LOGIN_URL = reverse_lazy("admin:login")
+
+# Language, time
+LANGUAGE_CODE = "en"
+USE_TZ = True
+TIME_ZONE = env.str("TIME_ZONE", default="UTC")  # the month of a quota turns in this zone
+try:
+    ZoneInfo(TIME_ZONE)
+except (KeyError, ValueError):
+    raise ImproperlyConfigured(f"TIME_ZONE {TIME_ZONE!r} is not a time zone such as Europe/Berlin.") from None
+
+# Static files: all from this host
+STATIC_URL = "static/"
+STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(VAR_DIR / "static")))
+WHITENOISE_USE_FINDERS = True  # serves the wheels' own files, so `collectstatic` is optional
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "script-src": [SELF, UNSAFE_EVAL],  # Alpine, in the console
+        "style-src": [SELF, UNSAFE_INLINE],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF, "data:"],
+        "object-src": [NONE],
+        "frame-ancestors": [NONE],
+        "base-uri": [SELF],
+        "form-action": [SELF],
+    }
+}
+
+# Calls
+MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", default=20 * 1024 * 1024)
+DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+DEFAULT_MAX_OUTPUT_TOKENS = env.int("DEFAULT_MAX_OUTPUT_TOKENS", default=4096)
+EGRESS_ALLOW_PRIVATE = env.bool("EGRESS_ALLOW_PRIVATE", default=True)
+UPSTREAM_POOL_SIZE = env.int("UPSTREAM_POOL_SIZE", default=1000)
+HISTORY = env.bool("HISTORY", default=True)
+HISTORY_MAX_CHARS = env.int("HISTORY_MAX_CHARS", default=64_000)
+WEB_WORKERS = env.int("WEB_WORKERS", default=1)
+SHUTDOWN_SECONDS = env.int("SHUTDOWN_SECONDS", default=30)
+LEDGER_WAIT_SECONDS = env.float("LEDGER_WAIT_SECONDS", default=10.0)
+
+REST_FRAMEWORK = {
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Weighbridge",
+    "DESCRIPTION": "A self-hosted LLM gateway: one place where a team's calls are admitted, routed, weighed and recorded.",
+    "VERSION": "0.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {"persistAuthorization": True, "tryItOutEnabled": True},
+    "POSTPROCESSING_HOOKS": ["gateway.schema.add_traffic", "drf_spectacular.hooks.postprocess_schema_enums"],
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO").upper()},
+    "loggers": {"axes": {"level": "WARNING"}, "django": {"handlers": [], "propagate": True}},
+}
+
+UNFOLD = {
+    "SITE_TITLE": "Weighbridge",
+    "SITE_HEADER": "Weighbridge",
+    "SITE_SUBHEADER": "LLM gateway",
+    "SITE_SYMBOL": "scale",
+    "SHOW_VIEW_ON_SITE": False,
+    "SHOW_HISTORY": True,
+    "DASHBOARD_CALLBACK": "gateway.console.dashboard.context",
+}
+

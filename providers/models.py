@@ -1,0 +1,157 @@
+"""Whom the gateway can call: providers, their keys, and the models they serve."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+
+from common.fields import EncryptedTextField
+from common.models import ConfigQuerySet, ConfigRow
+from common.money import MoneyField
+from providers import catalog
+
+
+def check_base_url(value: str) -> None:
+    """Refuse what can't be called; where it may lead is judged when it is called (`requesters.egress`)."""
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValidationError("Give an http:// or https:// URL with a host name.", code="invalid")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValidationError("A base URL has no user, password, query or fragment.", code="invalid")
+
+
+def _seconds(default: int, help_text: str) -> "models.FloatField[float, float]":
+    return models.FloatField(default=default, validators=[MinValueValidator(0.1)], help_text=help_text)
+
+
+class Provider(ConfigRow):
+    """An endpoint that serves models, and how to speak to it."""
+
+    name = models.CharField(max_length=255, unique=True, help_text="What the console and the records call it.")
+    requester = models.CharField(
+        max_length=64, choices=catalog.choices, default="openai-compatible", help_text="The protocol it speaks."
+    )
+    base_url = models.URLField(
+        "base URL", max_length=500, validators=[check_base_url], help_text="Such as https://api.openai.com/v1."
+    )
+    config = models.JSONField(
+        default=dict, blank=True, help_text='Extra settings; {"headers": {…}} is sent along with each call.'
+    )
+    connect_timeout = _seconds(10, "Seconds to reach it.")
+    first_byte_timeout = _seconds(120, "Seconds from the request to the answer's first byte.")
+    idle_timeout = _seconds(120, "Seconds of silence in the middle of an answer.")
+    total_timeout = _seconds(900, "Seconds for a whole call.")
+    is_enabled = models.BooleanField("enabled", default=True, help_text="Off: its models get no calls.")
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        headers = self.config.get("headers", {}) if isinstance(self.config, dict) else None
+        if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
+            raise ValidationError({"config": 'Give an object; its "headers" map names to texts.'})
+
+
+class ProviderKey(ConfigRow):
+    """A secret that a provider knows us by. Written, used, never shown again."""
+
+    provider = models.ForeignKey(Provider, models.CASCADE, related_name="keys")
+    name = models.CharField(max_length=255, default="default")
+    secret = EncryptedTextField(help_text="Stored encrypted; it can be replaced but not read.")
+    is_enabled = models.BooleanField("enabled", default=True)
+
+    class Meta:
+        ordering = ("provider", "name")
+        constraints = (models.UniqueConstraint(fields=["provider", "name"], name="providerkey_name_per_provider"),)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def masked(self) -> str:
+        """Enough to recognise the secret by, too little to use it."""
+        return f"…{self.secret[-4:]}" if len(self.secret) >= 16 else "…"
+
+
+class Kind(models.TextChoices):
+    LLM = "llm", "Language model"
+    EMBEDDING = "embedding", "Embedding"
+    RERANK = "rerank", "Rerank"
+
+
+PRICE_FIELDS = ("price_in", "price_out", "price_cached_read", "price_cached_write")
+
+
+class AIModelQuerySet(ConfigQuerySet["AIModel"]):
+    def routable(self) -> "AIModelQuerySet":
+        """Those that calls may be sent to."""
+        return self.filter(is_enabled=True, provider__is_enabled=True)
+
+
+def _price(verbose_name: str, help_text: str = "USD per million tokens.") -> MoneyField:
+    # The ceiling keeps the cost of the largest call that can be counted within 64 bits.
+    bounds = [MinValueValidator(0), MaxValueValidator(100_000)]
+    return MoneyField(verbose_name, null=True, blank=True, validators=bounds, help_text=help_text)
+
+
+class AIModel(ConfigRow):
+    """A model under the public name that callers use. Rows with the same name are one route."""
+
+    provider = models.ForeignKey(Provider, models.CASCADE, related_name="models")
+    name = models.CharField("public name", max_length=255, db_index=True, help_text="What callers ask for.")
+    upstream_name = models.CharField(max_length=255, help_text="What the provider calls it.")
+    kind = models.CharField(max_length=16, choices=Kind.choices, default=Kind.LLM)
+    description = models.TextField(blank=True)
+    abilities = models.JSONField(default=list, blank=True, help_text='Such as ["vision", "func_call"].')
+    extra_args = models.JSONField(
+        default=dict, blank=True, help_text="Sent with each call, unless the caller gives the same field."
+    )
+    is_multimodal = models.BooleanField("multimodal", default=False, help_text="Takes images.")
+    price_in = _price("input price", "USD per million tokens. Empty: unknown, so its calls cost nothing here.")
+    price_out = _price("output price")
+    price_cached_read = _price("cached read price", "Empty: the input price.")
+    price_cached_write = _price("cached write price", "Empty: the input price.")
+    context_length = models.PositiveIntegerField(null=True, blank=True, help_text="Tokens of prompt and answer.")
+    max_output = models.PositiveIntegerField(null=True, blank=True, help_text="Tokens of one answer, at most.")
+    weight = models.PositiveSmallIntegerField(
+        default=1, help_text="Share of traffic among models of the same name and priority; 0 is the last resort."
+    )
+    priority = models.SmallIntegerField(default=0, help_text="Lower is tried first, as in DNS SRV records.")
+    is_enabled = models.BooleanField("enabled", default=True)
+
+    objects = AIModelQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "model"
+        ordering = ("name", "priority", "id")
+        constraints = (
+            models.UniqueConstraint(fields=["provider", "kind", "name"], name="aimodel_name_per_provider"),
+            models.CheckConstraint(
+                condition=models.Q(
+                    *(models.Q(**{f"{price}__gte": 0}) | models.Q(**{f"{price}__isnull": True}) for price in PRICE_FIELDS)
+                ),
+                name="aimodel_prices_not_negative",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.provider})"
+
+    def clean(self) -> None:
+        for name, kind in (("abilities", list), ("extra_args", dict)):
+            if not isinstance(getattr(self, name), kind):
+                raise ValidationError({name: f"Give a JSON {'list' if kind is list else 'object'}."})
+
+    @property
+    def is_priced(self) -> bool:
+        """Whether its calls can be weighed; 0 is a price, empty is not."""
+        return self.price_in is not None and self.price_out is not None
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.upstream_name = self.upstream_name or self.name
+        super().save(*args, **kwargs)
