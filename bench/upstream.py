@@ -152,7 +152,13 @@ class Upstream(asyncio.Protocol):
         self.is_answering = True
         self.transport.write(STREAM_HEAD)
         if model == "stub-slow":
-            self.send_slowly(SlowFrames(model, int(call.get("max_tokens") or CHUNKS), with_usage), 0, self.loop.time())
+            self.send_slowly(
+                SlowFrames(
+                    model, int(call.get("max_tokens") or call.get("max_completion_tokens") or CHUNKS), with_usage
+                ),
+                0,
+                self.loop.time(),
+            )
         else:
             self.send_quickly(quick_frames(model, with_usage), 0)
 

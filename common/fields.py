@@ -1,7 +1,7 @@
 """Text encrypted at rest, under a keyring that can be rotated."""
 
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cryptography.fernet import Fernet, MultiFernet
 from django.conf import settings
@@ -19,7 +19,13 @@ def keyring() -> MultiFernet:
     return _keyring(tuple(settings.FIELD_ENCRYPTION_KEYS))
 
 
-class EncryptedTextField(EncryptedMixin, models.TextField):  # type: ignore[misc]  # the library has no types
+if TYPE_CHECKING:
+    _Text = models.TextField[str, str]
+else:
+    _Text = models.TextField
+
+
+class EncryptedTextField(EncryptedMixin, _Text):
     """A text that only a holder of the keyring can read. A wrong key raises `InvalidToken`, never yields the token.
 
     The library's own form pickles its values and is tied to SECRET_KEY; only its field plumbing is used here.

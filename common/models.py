@@ -1,7 +1,7 @@
 """What every table shares: two identities, times, and a version that moves with each configuration edit."""
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from django.db import models
@@ -36,7 +36,8 @@ class ConfigVersion(models.Model):
     @classmethod
     def current(cls) -> int:
         """The number that holds now."""
-        return cls.objects.values_list("number", flat=True).get(pk=1)
+        number: int = cls.objects.values_list("number", flat=True).get(pk=1)
+        return number
 
     @classmethod
     def bump(cls) -> None:
@@ -59,7 +60,7 @@ class ConfigQuerySet(models.QuerySet[RowType]):
         ConfigVersion.bump()
         return super().bulk_create(objs, *args, **kwargs)
 
-    def bulk_update(self, objs: Iterable[RowType], fields: Sequence[str], *args: Any, **kwargs: Any) -> int:
+    def bulk_update(self, objs: Iterable[RowType], fields: Iterable[str], *args: Any, **kwargs: Any) -> int:
         ConfigVersion.bump()
         return super().bulk_update(objs, fields, *args, **kwargs)
 
@@ -79,4 +80,3 @@ class ConfigRow(Row):
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         ConfigVersion.bump()
         return super().delete(*args, **kwargs)
-

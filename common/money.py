@@ -3,15 +3,13 @@
 SQLite keeps decimals as floats, and sums of floats drift; integers do not. 64 bits hold 922 million USD.
 """
 
-from collections.abc import Callable
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
-from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.forms import DecimalField, Field
+from django.forms import DecimalField
 
 DECIMALS = 10
 UNITS_PER_USD = 10**DECIMALS
@@ -52,12 +50,24 @@ def cost_units(tokens_and_prices: tuple[tuple[int, int], ...]) -> int:
     return (total + TOKENS_PER_PRICE // 2) // TOKENS_PER_PRICE
 
 
-class MoneyField(models.BigIntegerField):
+def check_amount(value: Decimal) -> None:
+    """For forms and `full_clean`; raises ValidationError."""
+    try:
+        to_units(value)
+    except ValueError as error:
+        raise ValidationError(f"{str(error).capitalize()}.", code="invalid") from None
+
+
+if TYPE_CHECKING:
+    _Column = models.BigIntegerField[Decimal | int | None, Any]
+else:
+    _Column = models.BigIntegerField
+
+
+class MoneyField(_Column):
     """An amount in USD: `Decimal` in Python, whole units of 10^-10 USD in a 64-bit column."""
 
-    @property
-    def validators(self) -> list[Callable[[Any], None]]:  # type: ignore[override]  # a BigIntegerField checks units, we check USD
-        return [*self._validators, MinValueValidator(-LIMIT_USD), MaxValueValidator(LIMIT_USD)]
+    default_validators = [check_amount]
 
     def from_db_value(self, value: int | None, *_: object) -> Decimal | None:
         return None if value is None else to_usd(int(value))
@@ -76,7 +86,7 @@ class MoneyField(models.BigIntegerField):
     def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
         return value if prepared else self.get_prep_value(value)
 
-    def formfield(self, **kwargs: Any) -> Field:  # type: ignore[override]  # a decimal input, not an integer one
+    def formfield(self, **kwargs: Any) -> Any:
         return models.Field.formfield(
             self, **{"form_class": DecimalField, "max_digits": 19, "decimal_places": DECIMALS, **kwargs}
-        )  # type: ignore[return-value]  # None only for fields without a form
+        )

@@ -27,7 +27,8 @@ def traffic_lane(get_response: GetResponse) -> GetResponse:
             return view(request)
         if request.path_info.startswith(TRAFFIC):
             match = resolve(request.path_info)
-            return match.func(request, *match.args, **match.kwargs)
+            response: HttpResponseBase = match.func(request, *match.args, **match.kwargs)
+            return response
         return get_response(request)
 
     return middleware

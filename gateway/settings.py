@@ -188,7 +188,7 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Weighbridge",
-    "DESCRIPTION": "A self-hosted LLM gateway: one place where a team's calls are admitted, routed, weighed and recorded.",
+    "DESCRIPTION": "A self-hosted LLM gateway: calls are admitted, routed, weighed and recorded in one place.",
     "VERSION": "0.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
@@ -217,4 +217,3 @@ UNFOLD = {
     "SHOW_HISTORY": True,
     "DASHBOARD_CALLBACK": "gateway.console.dashboard.context",
 }
-

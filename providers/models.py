@@ -99,6 +99,10 @@ def _price(verbose_name: str, help_text: str = "USD per million tokens.") -> Mon
     return MoneyField(verbose_name, null=True, blank=True, validators=bounds, help_text=help_text)
 
 
+def _is_price(field: str) -> models.Q:
+    return models.Q(**{f"{field}__isnull": True}) | models.Q(**{f"{field}__gte": 0})
+
+
 class AIModel(ConfigRow):
     """A model under the public name that callers use. Rows with the same name are one route."""
 
@@ -124,7 +128,7 @@ class AIModel(ConfigRow):
     priority = models.SmallIntegerField(default=0, help_text="Lower is tried first, as in DNS SRV records.")
     is_enabled = models.BooleanField("enabled", default=True)
 
-    objects = AIModelQuerySet.as_manager()
+    objects = AIModelQuerySet.as_manager()  # type: ignore[misc]  # the stubs make managers instance variables
 
     class Meta:
         verbose_name = "model"
@@ -133,7 +137,10 @@ class AIModel(ConfigRow):
             models.UniqueConstraint(fields=["provider", "kind", "name"], name="aimodel_name_per_provider"),
             models.CheckConstraint(
                 condition=models.Q(
-                    *(models.Q(**{f"{price}__gte": 0}) | models.Q(**{f"{price}__isnull": True}) for price in PRICE_FIELDS)
+                    *(
+                        models.Q(**{f"{price}__gte": 0}) | models.Q(**{f"{price}__isnull": True})
+                        for price in PRICE_FIELDS
+                    )
                 ),
                 name="aimodel_prices_not_negative",
             ),

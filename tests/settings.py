@@ -8,8 +8,11 @@ os.environ.setdefault("SECRET_KEY", "test-" + "k" * 60)
 os.environ.setdefault("FIELD_ENCRYPTION_KEYS", "bm90LWEtc2VjcmV0LXVzZWQtb25seS1pbi10ZXN0cyE=")
 os.environ.setdefault("API_KEY_PEPPER", "test-pepper-" + "p" * 30)
 
-from gateway.settings import *  # noqa: E402, F403
+from gateway.settings import *  # noqa: F403
+from gateway.settings import DATABASES, STATIC_ROOT, VAR_DIR
 
-DATABASES["default"]["TEST"] = {"NAME": os.path.join(os.environ["VAR_DIR"], "test.sqlite3")} if "sqlite3" in DATABASES["default"]["ENGINE"] else {}  # noqa: E501, F405
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # A file, not memory: the ledger's writer has a connection of its own.
+    DATABASES["default"]["TEST"] = {"NAME": str(VAR_DIR / "test.sqlite3")}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # noqa: F405
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)

@@ -88,7 +88,7 @@ class Charge(Row):
     fee = MoneyField(default=0, help_text="What the key paid: from the quota plus from the balance.")
     quota_fee = MoneyField(default=0, help_text="The part that the month's quota paid.")
     balance_fee = MoneyField(default=0, help_text="The part that the balance paid.")
-    shortfall = MoneyField(default=0, help_text="Cost beyond what the key had: the upstream used more than it was told to.")
+    shortfall = MoneyField(default=0, help_text="Cost beyond what the key had left; nobody paid it here.")
     month = models.DateField(null=True, help_text="First day of the month that the quota's part counts for.")
     month_quota = MoneyField(null=True, help_text="The key's quota when it was settled; empty: no limit.")
     month_fee_after = MoneyField(null=True, help_text="What the quota had paid that month, this call included.")

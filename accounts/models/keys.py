@@ -25,7 +25,9 @@ class Group(ConfigRow):
     """Keys that share a set of models."""
 
     name = models.CharField(max_length=255, unique=True)
-    granted_models = models.ManyToManyField("providers.AIModel", through="GroupGrant", related_name="groups", blank=True)
+    granted_models = models.ManyToManyField(
+        "providers.AIModel", through="GroupGrant", related_name="groups", blank=True
+    )
 
     class Meta:
         ordering = ("name",)
@@ -54,7 +56,7 @@ class ApiKey(Row):
     digest = models.CharField(max_length=64, unique=True, editable=False)
     role = models.CharField(max_length=8, choices=Role.choices, default=Role.USER)
     group = models.ForeignKey(Group, models.SET_NULL, null=True, blank=True, related_name="keys")
-    granted_models = models.ManyToManyField("providers.AIModel", through="KeyGrant", related_name="keys", blank=True)
+    granted_models = models.ManyToManyField("providers.AIModel", through="KeyGrant", related_name="keys")
     all_models = models.BooleanField(default=False, help_text="May call every model, without a grant.")
     month_quota = MoneyField(
         null=True,
@@ -109,7 +111,7 @@ class ApiKey(Row):
         if self.month_quota is None:
             return None
         used = self.month_fee if self.month == month else Decimal(0)
-        return max(self.month_quota - used, Decimal(0))
+        return max(Decimal(self.month_quota) - used, Decimal(0))
 
 
 class GroupGrant(ConfigRow):

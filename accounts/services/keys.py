@@ -108,7 +108,9 @@ def recharge(*, key: ApiKey, amount: Decimal, note: str = "", made_by: User | No
     with transaction.atomic():
         locked = ApiKey.objects.select_for_update().get(pk=key.pk)
         if locked.month_quota is None:
-            raise ValidationError({"amount": "This key has no limit, so a balance would never be used. Set its month quota first."})
+            raise ValidationError(
+                {"amount": "This key has no limit, so a balance would never be used. Set its month quota first."}
+            )
         payment = Payment(key=locked, amount=amount, note=note, made_by=made_by)
         payment.full_clean()
         payment.save()

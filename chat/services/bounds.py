@@ -17,7 +17,7 @@ BYTES_PER_TOKEN = 4  # of ordinary text
 
 
 def prompt_bound(body: JSON, size: int) -> int:
-    """Prompt tokens at most. `size` is the body's length in bytes: no byte-level tokenizer makes more tokens than bytes."""
+    """Prompt tokens at most. `size` is the body in bytes: no byte-level tokenizer makes more tokens than bytes."""
     count, attached_bytes = _attachments(body)
     return min(max(size - attached_bytes, 0) + count * TOKENS_PER_ATTACHMENT, MOST_TOKENS)
 

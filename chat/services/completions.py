@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from accounts.errors import InvalidKey, StaleResolution
+from accounts.models import Outcome
 from accounts.services import keys
 from accounts.services.ledger import writer as ledger
 from accounts.services.ledger.types import Admission, Admitted, Settled
-from accounts.models import Outcome
 from chat.errors import BadCall, UnknownModel
 from chat.services import bounds, snapshot
 from chat.services.calls import Call

@@ -8,9 +8,10 @@ from uuid import uuid4
 import orjson
 from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Count, F, OuterRef, Q, Subquery, Sum
 from django.utils import timezone
 
-from accounts.services.ledger.sql import insert, run_many
+from accounts.services.ledger.sql import columns, insert, run_many
 from accounts.services.ledger.types import Settled
 from chat.models import Session, Thread
 from chat.services.tally import Tally
@@ -18,15 +19,15 @@ from chat.services.tally import Tally
 SESSIONS = Session._meta.db_table
 INSERT_THREAD = insert(
     Thread._meta.db_table,
-    (
+    columns(
         "uuid created_at updated_at charge_id api_key_id session_id prompt messages completion reasoning tool_calls "
         "finish_reason is_truncated"
-    ).split(),
+    ),
 )
 UPSERT_SESSION = (
     insert(
         SESSIONS,
-        "uuid created_at updated_at api_key_id key title calls input_tokens output_tokens fee".split(),
+        columns("uuid created_at updated_at api_key_id key title calls input_tokens output_tokens fee"),
     )
     + f""" ON CONFLICT (api_key_id, key) DO UPDATE SET updated_at = excluded.updated_at,
         calls = {SESSIONS}.calls + 1, input_tokens = {SESSIONS}.input_tokens + excluded.input_tokens,
@@ -122,3 +123,16 @@ def _text_of(part: Any) -> str:
 def _clean(text: str) -> str:
     """PostgreSQL's texts hold no NUL; a call is not refused for one."""
     return text.replace("\0", "\ufffd") if "\0" in text else text
+
+
+def session_breaks() -> list[str]:
+    """Sessions whose totals are not those of their exchanges; an empty list is the proof."""
+    totals = Thread.objects.filter(session=OuterRef("pk")).order_by().values("session")
+    sums = {
+        "found_calls": totals.annotate(total=Count("pk")).values("total"),
+        "found_fee": totals.annotate(total=Sum("charge__fee")).values("total"),
+        "found_output": totals.annotate(total=Sum("charge__output_tokens")).values("total"),
+    }
+    sessions = Session.objects.annotate(**{name: Subquery(query) for name, query in sums.items()})
+    same = Q(calls=F("found_calls"), fee=F("found_fee"), output_tokens=F("found_output"))
+    return [f"session {session.pk}: its totals are not its exchanges'" for session in sessions.exclude(same)]

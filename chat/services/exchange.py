@@ -55,13 +55,14 @@ class Exchange:
 
     def send(self, send: Callable[[Requester, JSON, CancelToken], Sent]) -> Sent:
         """Try the candidates in turn, for as long as the failure is one that another may not have."""
-        for self.attempts, self.target in enumerate(self.targets, 1):
+        for attempt, target in enumerate(self.targets, 1):
+            self.attempts, self.target = attempt, target
             try:
-                return self._send_to(self.target, send)
+                return self._send_to(target, send)
             except ProviderError as error:
-                if not error.retryable or self.attempts == len(self.targets):
+                if not error.retryable or attempt == len(self.targets):
                     raise
-                logger.warning("%s: %s failed: %s", self.call.request_id, self.target.provider_name, error)
+                logger.warning("%s: %s failed: %s", self.call.request_id, target.provider_name, error)
         raise Unavailable("No deployment is left to try.")
 
     def _send_to(self, target: Target, send: Callable[[Requester, JSON, CancelToken], Sent]) -> Sent:
@@ -117,7 +118,9 @@ class Exchange:
         if self.settled is None:
             self.settled = Settled(self._settlement(outcome, error))
             self.settled = ledger.writer().settle(self.settled.settlement)
-            if self.settled.charge_id:  # else the settlement waits for its database, and a kill must still find the call
+            if (
+                self.settled.charge_id
+            ):  # else the settlement waits for its database, and a kill must still find the call
                 self._page.give_back(self._slot)
             self.headers["x-weighbridge-cost"] = show(self.settled.fee)
         return self.settled

@@ -32,7 +32,7 @@ def new_request_id() -> str:
 
 
 def secret_of(request: HttpRequest) -> str:
-    """The key's secret: `X-API-Key` decides alone, else `Authorization: Bearer`. Raises InvalidKey when none is given."""
+    """The key's secret: `X-API-Key` decides alone, else `Authorization: Bearer`. Raises InvalidKey."""
     headers = request.META
     secret: str = headers.get("HTTP_X_API_KEY", "")
     if not secret:

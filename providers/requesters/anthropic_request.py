@@ -82,8 +82,9 @@ def left_out(body: JSON) -> list[str]:
 
 
 def _clashes_with_thinking(name: str, value: Any) -> bool:
-    harmless = value is None or (name == "temperature" and value == 1) or (name == "top_p" and value >= 0.95)
-    return not harmless
+    if value is None:
+        return False
+    return not ((name == "temperature" and value == 1) or (name == "top_p" and bool(value >= 0.95)))
 
 
 def _max_tokens(body: JSON) -> int:

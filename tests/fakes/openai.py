@@ -17,7 +17,7 @@ import argparse
 import hashlib
 import time
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 from tests.fakes.server import JSON, FakeVendor, Handler, Violation
 

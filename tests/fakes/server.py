@@ -54,7 +54,7 @@ class Quiet(ThreadingHTTPServer):
 
 
 class FakeVendor:
-    """Use as a context manager. What it saw is in `seen`, `violations`, `closed_early`, `active` and `open_connections`."""
+    """Use as a context manager. What it saw: `seen`, `violations`, `closed_early`, `active`, `open_connections`."""
 
     handler: ClassVar[type["Handler"]]
 

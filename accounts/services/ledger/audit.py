@@ -33,7 +33,10 @@ RULES = (
     Rule("balance >= 0", f"SELECT id, balance, 0 FROM {KEYS} WHERE balance < 0"),
     Rule("spent = sum of settled charges", _counter("spent", CHARGES, "c.fee", "c.state = 'settled'")),
     Rule("held = sum of open holds", _counter("held", CHARGES, "c.hold", "c.state = 'held'")),
-    Rule("month_fee = quota's part of the month's charges", _counter("month_fee", CHARGES, "c.quota_fee", "c.month = o.month")),
+    Rule(
+        "month_fee = quota's part of the month's charges",
+        _counter("month_fee", CHARGES, "c.quota_fee", "c.month = o.month"),
+    ),
     Rule(
         "balance = payments - balance's part of charges",
         f"""
@@ -46,7 +49,10 @@ RULES = (
         "month_fee <= month_quota, after every charge",
         f"SELECT id, month_fee_after, month_quota FROM {CHARGES} WHERE quota_fee > 0 AND month_fee_after > month_quota",
     ),
-    Rule("fee = quota's part + balance's part", f"SELECT id, fee, quota_fee + balance_fee FROM {CHARGES} WHERE fee <> quota_fee + balance_fee"),
+    Rule(
+        "fee = quota's part + balance's part",
+        f"SELECT id, fee, quota_fee + balance_fee FROM {CHARGES} WHERE fee - quota_fee <> balance_fee",
+    ),
     Rule("only settled charges cost", f"SELECT id, fee, 0 FROM {CHARGES} WHERE state <> 'settled' AND fee <> 0"),
 )
 

@@ -14,34 +14,41 @@ KEYS = ApiKey._meta.db_table
 CHARGES = Charge._meta.db_table
 VERSIONS = ConfigVersion._meta.db_table
 
-ACCOUNT_COLUMNS = (
-    "id, is_active, expires_at, group_id, all_models, month_quota, month, month_fee, balance, held, spent"
-)
+ACCOUNT_COLUMNS = "id, is_active, expires_at, group_id, all_models, month_quota, month, month_fee, balance, held, spent"
 HELD_COLUMNS = "request_id, id, key_id, hold, price_in, price_out, price_cached_read, price_cached_write"
 
-ADMISSION_COLUMNS = (
+
+def columns(names: str) -> tuple[str, ...]:
+    return tuple(names.split())
+
+
+ADMISSION_COLUMNS = columns(
     "uuid created_at updated_at request_id key_id worker_id endpoint is_stream state outcome error "
     "model_id provider_id model_name provider_name upstream_name attempts input_tokens cached_read_tokens "
     "cached_write_tokens output_tokens reasoning_tokens usage_source price_in price_out price_cached_read "
     "price_cached_write prompt_bound output_bound hold fee quota_fee balance_fee shortfall"
-).split()
-SETTLEMENT_COLUMNS = (
+)
+SETTLEMENT_COLUMNS = columns(
     "updated_at state outcome error attempts input_tokens cached_read_tokens cached_write_tokens output_tokens "
     "reasoning_tokens usage_source fee quota_fee balance_fee shortfall month month_quota month_fee_after "
     "balance_after first_byte_ms total_ms settled_at"
-).split()
-DEPLOYMENT_COLUMNS = (
+)
+DEPLOYMENT_COLUMNS = columns(
     "model_id provider_id model_name provider_name upstream_name price_in price_out price_cached_read "
     "price_cached_write"
-).split()
+)
 
 
-def insert(table: str, columns: Sequence[str]) -> str:
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))})"
+def _places(values: Sequence[Any]) -> str:
+    return ", ".join(["%s"] * len(values))
 
 
-def update(table: str, columns: Sequence[str]) -> str:
-    return f"UPDATE {table} SET {', '.join(f'{column} = %s' for column in columns)} WHERE id = %s"
+def insert(table: str, names: Sequence[str]) -> str:
+    return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({_places(names)})"
+
+
+def update(table: str, names: Sequence[str]) -> str:
+    return f"UPDATE {table} SET {', '.join(f'{column} = %s' for column in names)} WHERE id = %s"
 
 
 INSERT_CHARGE = insert(CHARGES, ADMISSION_COLUMNS)
@@ -50,9 +57,7 @@ SETTLE_CHARGE_ELSEWHERE = update(CHARGES, [*SETTLEMENT_COLUMNS, *DEPLOYMENT_COLU
 UPDATE_ACCOUNT = update(KEYS, ["month", "month_fee", "balance", "held", "spent", "last_used_at"])
 
 
-def lock_accounts(
-    connection: BaseDatabaseWrapper, key_ids: Iterable[int]
-) -> tuple[int, dict[int, Account]]:
+def lock_accounts(connection: BaseDatabaseWrapper, key_ids: Iterable[int]) -> tuple[int, dict[int, Account]]:
     """The configuration's version, and the keys' rows under lock, in id order so that writers never deadlock.
 
     On SQLite the transaction itself is the lock (it began IMMEDIATE).
@@ -90,7 +95,3 @@ def run_many(connection: BaseDatabaseWrapper, statement: str, rows: Sequence[Seq
     if rows:
         with connection.cursor() as cursor:
             cursor.executemany(statement, rows)
-
-
-def _places(values: Sequence[Any]) -> str:
-    return ", ".join(["%s"] * len(values))

@@ -216,11 +216,15 @@ _writer_lock = threading.Lock()
 
 def writer() -> Writer:
     """This process's writer; it starts with the first call."""
+    return _writer or _start()
+
+
+def _start() -> Writer:
     global _writer
-    if _writer is None:
-        with _writer_lock:
-            _writer = _writer or Writer()
-    return _writer
+    with _writer_lock:
+        if _writer is None:
+            _writer = Writer()
+        return _writer
 
 
 def stop() -> None:

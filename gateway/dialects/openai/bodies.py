@@ -26,6 +26,10 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
+def _is_few(value: Any) -> bool:
+    return _is_count(value) and value <= MOST_CHOICES
+
+
 def _is_name(value: Any) -> bool:
     return isinstance(value, str) and 0 < len(value) <= 255
 
@@ -39,7 +43,9 @@ LIMITS = (
     Rule("stream", lambda value: isinstance(value, bool), "true or false"),
     Rule("stream_options", lambda value: isinstance(value, dict), "an object"),
     Rule("n", lambda value: _is_count(value) and value <= MOST_CHOICES, f"a whole number from 1 to {MOST_CHOICES}"),
-    Rule("best_of", lambda value: _is_count(value) and value <= MOST_CHOICES, f"a whole number from 1 to {MOST_CHOICES}"),
+    Rule(
+        "best_of", lambda value: _is_count(value) and value <= MOST_CHOICES, f"a whole number from 1 to {MOST_CHOICES}"
+    ),
     Rule("max_tokens", _is_count, "a whole number above 0"),
     Rule("max_completion_tokens", _is_count, "a whole number above 0"),
 )

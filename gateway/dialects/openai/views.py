@@ -11,11 +11,11 @@ import orjson
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
+from accounts.services import keys
 from chat.errors import UnknownModel
 from chat.services import completions, snapshot
 from chat.services.calls import ENDPOINTS, Call, Endpoint
 from chat.services.exchange import Relay
-from accounts.services import keys
 from gateway.dialects.base import caller_of, new_request_id, parse_object, read_body, secret_of
 from gateway.dialects.openai import bodies
 from gateway.dialects.openai.errors import error_frame, error_response

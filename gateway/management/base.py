@@ -1,0 +1,100 @@
+"""What the gateway's commands share: reading arguments strictly, printing for people or as JSON."""
+
+import json
+from datetime import datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+from django.utils.dateparse import parse_date, parse_datetime
+
+from accounts.models import ApiKey
+
+
+class GatewayCommand(BaseCommand):
+    """Adds `--json`, and turns a service's ValidationError into one line and exit code 1."""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--json", action="store_true", help="Print one JSON object.")
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        try:
+            return super().execute(*args, **options)
+        except ValidationError as error:
+            raise CommandError(_sentence(error)) from None
+
+    def show(self, options: dict[str, Any], content: dict[str, Any]) -> None:
+        """One object: as JSON, or a line for each field."""
+        if options["json"]:
+            self.stdout.write(json.dumps(content, default=str))
+            return
+        width = max(map(len, content))
+        for name, value in content.items():
+            self.stdout.write(f"{name:<{width}}  {'-' if value is None else value}")
+
+
+def _sentence(error: ValidationError) -> str:
+    if not hasattr(error, "error_dict"):
+        return " ".join(error.messages)
+    return " ".join(f"{name}: {' '.join(messages)}" for name, messages in error.message_dict.items())
+
+
+def amount(text: str) -> Decimal:
+    """An amount in USD, for argparse."""
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        raise CommandError(f"{text!r} is not an amount in USD.") from None
+    if not value.is_finite():
+        raise CommandError(f"{text!r} is not an amount in USD.")
+    return value
+
+
+def moment(text: str) -> datetime:
+    """When something ends: a date, a date with a time, or a number of days as in `30d`. Raises CommandError."""
+    if text.endswith("d") and text[:-1].isdigit():
+        return timezone.now() + timedelta(days=int(text[:-1]))
+    try:
+        found = parse_datetime(text)
+        day = parse_date(text) if found is None else None
+    except ValueError:
+        found = day = None
+    if found is None and day is not None:
+        found = datetime(day.year, day.month, day.day)
+    if found is None:
+        raise CommandError(f"{text!r} is no date: give 2027-01-31, 2027-01-31T12:00 or 30d.")
+    return found if timezone.is_aware(found) else timezone.make_aware(found)
+
+
+def find_key(name: str) -> ApiKey:
+    """A key by its id, its prefix or its name, when that is one key. Raises CommandError."""
+    found = ApiKey.objects.filter(is_internal=False)
+    by_id = found.filter(pk=int(name)) if name.isdecimal() and len(name) < 19 else found.none()
+    matches = list(by_id or found.filter(prefix=name) or found.filter(name=name)[:2])
+    if len(matches) == 1:
+        return matches[0]
+    problem = "Several keys are" if matches else "No key is"
+    raise CommandError(f"{problem} called {name!r}; `manage.py list_keys` shows their ids.")
+
+
+def describe(key: ApiKey) -> dict[str, Any]:
+    """A key for the command line, without anything secret."""
+    return {
+        "id": key.pk,
+        "uuid": str(key.uuid),
+        "name": key.name,
+        "prefix": key.prefix,
+        "email": key.email,
+        "role": key.role,
+        "group": key.group.name if key.group else None,
+        "month_quota": key.month_quota,
+        "month_fee": key.month_fee,
+        "balance": key.balance,
+        "held": key.held,
+        "spent": key.spent,
+        "expires_at": key.expires_at,
+        "active": key.is_active,
+        "all_models": key.all_models,
+    }

@@ -1,0 +1,36 @@
+import json
+import sys
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from gateway.management.base import GatewayCommand
+from providers import catalog
+from providers.services import providers
+
+
+class Command(GatewayCommand):
+    help = "Add an upstream: a vendor, or any server that speaks a known protocol."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("name")
+        parser.add_argument("--requester", choices=list(catalog.VENDORS), default="openai-compatible")
+        parser.add_argument("--base-url", help="Default: the vendor's own.")
+        parser.add_argument("--key", action="append", default=[], help="A provider key; `-` reads it from stdin.")
+        parser.add_argument("--config", type=json.loads, default={}, help='JSON such as {"headers": {"X-Team": "a"}}.')
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        base_url = options["base_url"] or catalog.VENDORS[options["requester"]].base_url
+        if not base_url:
+            raise CommandError("Give --base-url: this kind of provider has no address of its own.")
+        secrets = [sys.stdin.readline().strip() if key == "-" else key for key in options["key"]]
+        provider = providers.add(
+            name=options["name"],
+            requester=options["requester"],
+            base_url=base_url,
+            secrets=secrets,
+            config=options["config"],
+        )
+        content = {"id": provider.pk, "uuid": str(provider.uuid), "name": provider.name, "keys": len(secrets)}
+        self.show(options, content)
