@@ -55,13 +55,11 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def run(arguments: argparse.Namespace) -> tuple[Results, list[str]]:
-    """The figures of every subject, and which of them are peers."""
+def run(arguments: argparse.Namespace, results: Results, peers: list[str]) -> None:
+    """Fill in the figures of every subject, and which of them are peers."""
     plan = plan_of(arguments)
     allow_open_files(plan.streams * 2 + 1024)
     kinds = list(gateway.DATABASES) if arguments.database == "both" else [arguments.database]
-    results: Results = {}
-    peers: list[str] = []
     with tempfile.TemporaryDirectory(prefix="wb-upstream-") as directory, StubUpstream(Path(directory)) as upstream:
         direct = Subject("direct", upstream.url, "sk-bench", 0)
         for kind in kinds:
@@ -73,7 +71,14 @@ def run(arguments: argparse.Namespace) -> tuple[Results, list[str]]:
                 say(f"Measuring {subject.name} ...")
                 peers.append(subject.name)
                 results[subject.name] = measure(subject, direct, peer_plan(plan))
-    return results, peers
+
+
+def show(results: Results, peers: list[str]) -> None:
+    print(", ".join(f"{name} {value}" for name, value in report.machine().items()), end="\n\n")
+    print(report.table(results))
+    for ratio in report.ratios(results, peers):
+        print(f"\n- {ratio}", end="")
+    print(flush=True)
 
 
 def leave(signal_number: int, frame: FrameType | None) -> None:
@@ -84,19 +89,20 @@ def leave(signal_number: int, frame: FrameType | None) -> None:
 def main() -> int:
     signal.signal(signal.SIGTERM, leave)
     arguments = parsed()
+    results: Results = {}
+    peers: list[str] = []
+    failure = ""
     try:
-        results, peers = run(arguments)
+        run(arguments, results, peers)
     except BenchError as error:
-        say(f"bench: {error}")
-        return 1
-    print(", ".join(f"{name} {value}" for name, value in report.machine().items()), end="\n\n")
-    print(report.table(results))
-    for ratio in report.ratios(results, peers):
-        print(f"\n- {ratio}", end="")
-    print()
-    if arguments.json:
+        failure = str(error)
+    if results:
+        show(results, peers)
+    if arguments.json and not failure:
         arguments.json.write_text(json.dumps(report.as_json(results, peers), indent=1) + "\n")
-    return 0
+    if failure:
+        say(f"bench: {failure}")
+    return 1 if failure else 0
 
 
 if __name__ == "__main__":

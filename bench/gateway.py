@@ -64,7 +64,7 @@ class Manager:
         self.run(f"add_provider bench --requester openai --base-url {upstream_url} --key sk-bench --json")
         for model in MODELS:
             served = f"--provider bench --upstream-name {model} --price-in 1 --price-out 2 --max-output 4096"
-            self.run(f"add_model bench {model} {served} --json")
+            self.run(f"add_model {model} {served} --json")
         issued = self.run("create_key bench --quota 1000000 --all-models --json")
         key: str = json.loads(issued)["key"]
         return key

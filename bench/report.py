@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -98,11 +99,11 @@ class Ratio:
 
 def ratios(results: Results, peers: list[str]) -> Iterator[Ratio]:
     """Of the medians, for each peer and each other subject."""
-    for peer in peers:
-        for subject in [name for name in results if name not in peers]:
-            for name, target in RATIO_TARGETS.items():
-                ours, theirs = results[subject][name], results[peer][name]
-                yield Ratio(subject, peer, name, statistics.median(theirs) / statistics.median(ours), target)
+    measured = [peer for peer in peers if peer in results]
+    for peer, subject in product(measured, [name for name in results if name not in peers]):
+        for name, target in RATIO_TARGETS.items():
+            ours, theirs = results[subject][name], results[peer][name]
+            yield Ratio(subject, peer, name, statistics.median(theirs) / statistics.median(ours), target)
 
 
 def machine() -> dict[str, str]:

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import environ
 from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from django.core.exceptions import ImproperlyConfigured
+from django.templatetags.static import static
 from django.urls import reverse_lazy
 
 from gateway.secrets import BASE_DIR, var_dir
@@ -213,7 +214,26 @@ UNFOLD = {
     "SITE_HEADER": "Weighbridge",
     "SITE_SUBHEADER": "LLM gateway",
     "SITE_SYMBOL": "scale",
+    "SITE_URL": reverse_lazy("admin:index"),
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_HISTORY": True,
+    "STYLES": [lambda request: static("weighbridge/console.css")],
+    "SCRIPTS": [lambda request: static("weighbridge/console.js")],
+    "SIDEBAR": {"show_search": True, "navigation": "gateway.console.navigation.items"},
     "DASHBOARD_CALLBACK": "gateway.console.dashboard.context",
+    "COLORS": {  # the primary one: a teal that reads on light and on dark
+        "primary": {
+            "50": "oklch(98.4% .014 180.72)",
+            "100": "oklch(95.3% .051 180.801)",
+            "200": "oklch(91% .096 180.426)",
+            "300": "oklch(85.5% .138 181.071)",
+            "400": "oklch(77.7% .152 181.912)",
+            "500": "oklch(70.4% .14 182.503)",
+            "600": "oklch(60% .118 184.704)",
+            "700": "oklch(51.1% .096 186.391)",
+            "800": "oklch(43.7% .078 188.216)",
+            "900": "oklch(38.6% .063 188.416)",
+            "950": "oklch(27.7% .046 192.524)",
+        }
+    },
 }

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from http.client import HTTPException
+from http.client import BadStatusLine, HTTPException, LineTooLong, RemoteDisconnected, UnknownProtocol
 from time import monotonic
 
 import requests
@@ -28,6 +28,10 @@ TIMEOUTS = (TimeoutError, requests.Timeout, urllib3_exceptions.TimeoutError)
 BY_CAUSE: tuple[tuple[type[BaseException], type[ProviderError], str], ...] = (
     (socket.gaierror, Unavailable, "upstream's name cannot be resolved"),
     (ssl.SSLCertVerificationError, Unavailable, "upstream's certificate is not valid"),
+    (RemoteDisconnected, Unavailable, "upstream closed the connection without an answer"),
+    (BadStatusLine, BadAnswer, "upstream does not speak HTTP"),
+    (UnknownProtocol, BadAnswer, "upstream does not speak HTTP"),
+    (LineTooLong, BadAnswer, "upstream does not speak HTTP"),
     (urllib3_exceptions.DecodeError, BadAnswer, "upstream's content encoding is broken"),
 )
 BY_PHASE: dict[str, tuple[type[ProviderError], str]] = {

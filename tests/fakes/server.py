@@ -101,6 +101,12 @@ class FakeVendor:
             model, *framed, **{"framing": "chunked", "headers": {"Content-Type": "text/event-stream"}, **options}
         )
 
+    def forget(self) -> None:
+        """A clean record between tests; connections stay, as they do between calls."""
+        with self.lock:
+            self.seen, self.violations, self.replies = [], [], {}
+            self.closed_early = self.connections = 0
+
     def wait_until(self, condition: str, seconds: float = 5.0) -> bool:
         """`fake.wait_until("closed_early")`: the server hears of a lost client a moment later than the client."""
         deadline = time.monotonic() + seconds

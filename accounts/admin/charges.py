@@ -1,0 +1,91 @@
+"""The ledger's rows, to read: only the ledger writes them."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
+from unfold.decorators import display
+
+from accounts.admin.explanation import Explanation
+from accounts.models import Charge
+from common.console import BigTableAdmin, DaysFilter, money
+
+OUTCOME_COLORS = {
+    "OK": "success",
+    "Running": "info",
+    "Client left": "warning",
+    "Upstream error": "danger",
+    "Gateway error": "danger",
+    "Gateway stopped": "warning",
+}
+
+
+@admin.register(Charge)
+class ChargeAdmin(BigTableAdmin):
+    """Each call with its explanation: tokens by kind, prices then, and who paid."""
+
+    change_form_outer_before_template = "admin/console/charge_explanation.html"
+    list_display = ("when", "key", "model_name", "provider_name", "tokens_in", "tokens_out", "usd", "ending", "took")
+    list_filter = (
+        ("created_at", DaysFilter),
+        ("outcome", ChoicesDropdownFilter),
+        ("state", ChoicesDropdownFilter),
+        ("usage_source", ChoicesDropdownFilter),
+        ("key", AutocompleteSelectFilter),
+        ("model", AutocompleteSelectFilter),
+        ("provider", AutocompleteSelectFilter),
+    )
+    list_filter_submit = True
+    list_filter_sheet = True
+    list_select_related = ("key",)
+    show_facets = admin.ShowFacets.NEVER
+    search_fields = ("request_id__exact",)
+    search_help_text = "A whole x-request-id"
+    fieldsets = (
+        (
+            "All that was written down",
+            {
+                "classes": ("collapse",),
+                "fields": (
+                    ("request_id", "uuid"),
+                    ("key", "worker"),
+                    ("model", "provider"),
+                    ("model_name", "provider_name", "upstream_name"),
+                    ("created_at", "settled_at"),
+                ),
+            },
+        ),
+    )
+
+    @display(description="time")
+    def when(self, charge: Charge) -> Any:
+        return charge.created_at
+
+    @display(description="in")
+    def tokens_in(self, charge: Charge) -> str:
+        return f"{charge.input_tokens + charge.cached_read_tokens + charge.cached_write_tokens:,}"
+
+    @display(description="out")
+    def tokens_out(self, charge: Charge) -> str:
+        return f"{charge.output_tokens:,}"
+
+    @display(description="fee")
+    def usd(self, charge: Charge) -> str:
+        is_unpriced = charge.price_in is None or charge.price_out is None
+        return "unpriced" if is_unpriced and not charge.fee else money(charge.fee)
+
+    @display(description="outcome", label=OUTCOME_COLORS)
+    def ending(self, charge: Charge) -> str:
+        return charge.get_outcome_display()
+
+    @display(description="took")
+    def took(self, charge: Charge) -> str:
+        return "–" if charge.total_ms is None else f"{charge.total_ms / 1000:.2f} s"
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        charge = self.get_object(request, object_id)
+        context = {"explanation": Explanation(charge) if charge else None, **(extra_context or {})}
+        return super().change_view(request, object_id, form_url, context)

@@ -1,0 +1,251 @@
+"""API keys and their groups: issued, granted, revoked through the services."""
+
+from decimal import Decimal
+from typing import Any, cast
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import Model, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
+from unfold.decorators import action, display
+from unfold.enums import ActionVariant
+
+from accounts.models import ApiKey, Group, GroupGrant, KeyGrant, User
+from accounts.services import keys
+from accounts.services.ledger.decisions import first_of_month
+from common.console import ConsoleAdmin, MoneyInput, TabularInline, money
+
+NO_LIMIT = "no limit"
+
+
+class KeyGrantInline(TabularInline):
+    model = KeyGrant
+    autocomplete_fields = ("model",)
+    extra = 0
+    verbose_name_plural = "Models granted to this key"
+
+
+class GroupGrantInline(TabularInline):
+    model = GroupGrant
+    autocomplete_fields = ("model",)
+    extra = 0
+    verbose_name_plural = "Models granted to this group"
+
+
+@admin.register(Group)
+class GroupAdmin(ConsoleAdmin):
+    list_display = ("name", "created_at")
+    search_fields = ("name",)
+    inlines = (GroupGrantInline,)
+
+
+class KeyForm(forms.ModelForm[ApiKey]):
+    """A key's own fields; a new one may start with a balance."""
+
+    opening_balance = forms.DecimalField(
+        required=False,
+        min_value=Decimal(0),
+        max_digits=19,
+        decimal_places=10,
+        widget=MoneyInput,
+        help_text="USD. Only used by a key with a month quota; 0 as the quota makes it prepaid.",
+    )
+
+    class Meta:
+        model = ApiKey
+        fields = ("name", "email", "role", "group", "all_models", "month_quota", "expires_at")
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if cleaned.get("opening_balance") and cleaned.get("month_quota") is None and "month_quota" in cleaned:
+            self.add_error("opening_balance", "A key without a limit never uses a balance. Set its month quota first.")
+        return cleaned
+
+
+class UsableFilter(admin.SimpleListFilter):
+    title = "state"
+    parameter_name = "usable"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "Usable"), ("no", "Revoked or expired")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> QuerySet[ApiKey]:
+        usable = ApiKey.objects.usable().values("pk")
+        chosen = {"yes": queryset.filter(pk__in=usable), "no": queryset.exclude(pk__in=usable)}
+        return chosen.get(self.value() or "", queryset)
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(ConsoleAdmin):
+    """A secret is shown by the answer that makes it and by nothing else: it is stored nowhere, not even in a session."""
+
+    form = KeyForm
+    inlines = (KeyGrantInline,)
+    autocomplete_fields = ("group",)
+    actions = ("revoke_selected",)
+    actions_detail = ("recharge", "revoke")
+    change_form_outer_before_template = "admin/console/key_panel.html"
+    list_display = ("name", "start", "state", "role", "group", "used", "balance_usd", "spent_usd", "last_used_at")
+    list_filter = (UsableFilter, ("role", ChoicesDropdownFilter), ("group", AutocompleteSelectFilter))
+    list_filter_submit = True
+    list_select_related = ("group",)
+    search_fields = ("name", "email", "prefix")
+    search_help_text = "Name, e-mail or the start of the secret"
+    fieldsets = (
+        (None, {"fields": ("name", "email", "role", "group", "all_models")}),
+        ("Limits", {"fields": ("month_quota", "expires_at"), "description": "An empty month quota means no limit."}),
+    )
+    add_fieldsets = (
+        fieldsets[0],
+        ("Limits", {**fieldsets[1][1], "fields": ("month_quota", "opening_balance", "expires_at")}),
+    )
+
+    # Lists
+
+    @display(description="secret")
+    def start(self, key: ApiKey) -> str:
+        return f"{key.prefix}…"
+
+    @display(description="state", label={"active": "success", "revoked": "danger", "expired": "warning"})
+    def state(self, key: ApiKey) -> str:
+        return state_of(key)
+
+    @display(description="used this month", ordering="month_fee")
+    def used(self, key: ApiKey) -> str:
+        return f"{money(month_fee(key))} of {money(key.month_quota, NO_LIMIT)}"
+
+    @display(description="balance", ordering="balance")
+    def balance_usd(self, key: ApiKey) -> str:
+        return money(key.balance)
+
+    @display(description="spent", ordering="spent")
+    def spent_usd(self, key: ApiKey) -> str:
+        return money(key.spent)
+
+    # Rights
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return super().has_change_permission(request, obj) and not (isinstance(obj, ApiKey) and obj.is_internal)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """What has been charged or paid keeps its key: revoke it instead."""
+        if not isinstance(obj, ApiKey) or obj.is_internal or obj.charges.exists() or obj.payments.exists():
+            return False
+        return super().has_delete_permission(request, obj)
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        key = self.get_object(request, str(object_id))
+        return [each for each in super().get_actions_detail(request, object_id) if self._may(request, each.path, key)]  # type: ignore[misc]  # unfold's
+
+    def _may(self, request: HttpRequest, name: str, key: ApiKey | None) -> bool:
+        if key is None or not self.has_change_permission(request, key):
+            return False
+        if name == "recharge":
+            return key.month_quota is not None and request.user.has_perm("accounts.add_payment")
+        return key.is_active
+
+    # Forms
+
+    def save_model(self, request: HttpRequest, obj: ApiKey, form: forms.ModelForm[ApiKey], change: bool) -> None:
+        if change:
+            # Only what the form changed: a revocation of the meantime must stand.
+            obj.save(update_fields=[*(name for name in form.changed_data if name in form.Meta.fields), "updated_at"])
+            return
+        issued = self._issue(request, form.cleaned_data)
+        obj.pk = issued.key.pk
+        obj.refresh_from_db()
+        request.issued_key = issued  # type: ignore[attr-defined]  # for `response_add`, within this one request
+
+    def _issue(self, request: HttpRequest, values: dict[str, Any]) -> keys.IssuedKey:
+        return keys.issue(
+            name=values["name"],
+            email=values["email"],
+            role=values["role"],
+            group=values["group"],
+            all_models=values["all_models"],
+            month_quota=values["month_quota"],
+            balance=values["opening_balance"] or Decimal(0),
+            expires_at=values["expires_at"],
+            made_by=cast(User, request.user),
+        )
+
+    def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Key {obj.name}",
+            "opts": self.opts,
+            "key": obj,
+            "secret": request.issued_key.secret,  # type: ignore[attr-defined]  # set by `save_model`
+            "can_call": obj.all_models or obj.group_id is not None or obj.grants.exists(),
+            "url": request.build_absolute_uri("/v1"),
+        }
+        response = TemplateResponse(request, "admin/console/key_secret.html", context)
+        response["Cache-Control"] = "no-store"
+        return response
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        key = self.get_object(request, object_id)
+        panel = panel_of(key) if key else {}
+        return super().change_view(request, object_id, form_url, {"panel": panel, **(extra_context or {})})
+
+    # Actions: their links lead to forms, only a POST acts.
+
+    @action(description="Recharge", icon="add_card", variant=ActionVariant.PRIMARY)  # type: ignore[untyped-decorator]  # unfold's
+    def recharge(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return HttpResponseRedirect(f"{reverse('admin:accounts_payment_add')}?key={object_id}")
+
+    @action(description="Revoke", icon="block", variant=ActionVariant.DANGER)  # type: ignore[untyped-decorator]  # unfold's
+    def revoke(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        key = self.get_object(request, object_id)
+        if key is None or not self._may(request, "revoke", key):
+            raise Http404
+        if request.method == "POST":
+            keys.revoke(key=key)
+            self.log_change(request, key, "Revoked.")
+            messages.success(request, f"{key} is revoked. No call with it is admitted any more.")
+            return HttpResponseRedirect(reverse("admin:accounts_apikey_change", args=[key.pk]))
+        context = {**self.admin_site.each_context(request), "title": f"Revoke {key.name}", "opts": self.opts, "key": key}
+        return TemplateResponse(request, "admin/console/key_revoke.html", context)
+
+    @admin.action(description="Revoke selected keys", permissions=["change"])
+    def revoke_selected(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
+        revoked = [keys.revoke(key=key) for key in queryset.filter(is_active=True, is_internal=False)]
+        for key in revoked:
+            self.log_change(request, key, "Revoked.")
+        messages.success(request, f"{len(revoked)} keys revoked.")
+
+
+def state_of(key: ApiKey) -> str:
+    if not key.is_active:
+        return "revoked"
+    return "active" if key.is_usable else "expired"
+
+
+def month_fee(key: ApiKey) -> Decimal:
+    """What the quota has paid this month; the row may still tell of an earlier one."""
+    return key.month_fee if key.month == first_of_month(timezone.localdate()) else Decimal(0)
+
+
+def panel_of(key: ApiKey) -> dict[str, Any]:
+    """The counters above a key's form."""
+    used = month_fee(key)
+    percent = min(int(used * 100 / key.month_quota), 100) if key.month_quota else 0
+    return {
+        "key": key,
+        "state": state_of(key),
+        "quota": money(key.month_quota, NO_LIMIT),
+        "has_limit": key.month_quota is not None,
+        "used": money(used),
+        "percent": percent,
+        "counters": [
+            ("Balance", money(key.balance), "Prepaid; used when the quota is used up."),
+            ("Held", money(key.held), "Set aside for calls that are running."),
+            ("Spent", money(key.spent), "All that its settled calls have cost."),
+        ],
+    }

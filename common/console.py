@@ -1,0 +1,88 @@
+"""What the console's pages share: a typed base over unfold, lists without COUNT(*), and money as people read it."""
+
+from datetime import datetime, time, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from unfold.contrib.filters.admin import RangeDateFilter
+from unfold.paginator import InfinitePaginator
+from unfold.utils import parse_date_str
+from unfold.widgets import UnfoldAdminDecimalFieldWidget
+
+from common.money import DECIMALS, MoneyField
+
+if TYPE_CHECKING:  # unfold has no types; its classes are Django's, with more attributes
+    from django.contrib.admin import ModelAdmin as DjangoModelAdmin
+    from django.contrib.admin import TabularInline as DjangoTabularInline
+
+    ModelAdmin = DjangoModelAdmin[Any]
+    TabularInline = DjangoTabularInline[Any, Any]
+else:
+    from unfold.admin import ModelAdmin, TabularInline
+
+
+def money(amount: Decimal | None, empty: str = "–") -> str:
+    """An amount as `$1,234.50`: at least two decimals, no needless zeros, never rounded."""
+    if amount is None:
+        return empty
+    whole, _, decimals = f"{abs(amount):,.{DECIMALS}f}".partition(".")
+    return f"{'-' if amount < 0 else ''}${whole}.{decimals.rstrip('0'):0<2}"
+
+
+class MoneyInput(UnfoldAdminDecimalFieldWidget):  # type: ignore[misc]  # unfold has no types
+    """A number field that shows 10, not 10.0000000000, and steps by cents."""
+
+    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+        super().__init__({**(attrs or {}), "step": "any", "inputmode": "decimal"})
+
+    def format_value(self, value: Any) -> Any:
+        return f"{value.normalize():f}" if isinstance(value, Decimal) else super().format_value(value)
+
+
+class ConsoleAdmin(ModelAdmin):
+    """The console's base: money inputs, and no list without its relations."""
+
+    formfield_overrides = {MoneyField: {"widget": MoneyInput}}
+    list_filter_sheet = False
+    list_per_page = 50
+
+
+class ReadOnlyAdmin(ConsoleAdmin):
+    """Rows that only the gateway itself writes."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class BigTableAdmin(ReadOnlyAdmin):
+    """A table that grows with every call: counting it would read all of it."""
+
+    show_full_result_count = False
+    paginator = InfinitePaginator
+    list_disable_select_all = True
+    sortable_by = ()
+
+
+class DaysFilter(RangeDateFilter):  # type: ignore[misc]  # unfold has no types
+    """From one day to another, both included, in the gateway's time zone; unfold's own compares with midnight in none."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        since = _midnight(self.used_parameters.get(f"{self.parameter_name}_from"))
+        until = _midnight(self.used_parameters.get(f"{self.parameter_name}_to"), days=1)
+        if since:
+            queryset = queryset.filter(**{f"{self.parameter_name}__gte": since})
+        return queryset.filter(**{f"{self.parameter_name}__lt": until}) if until else queryset
+
+
+def _midnight(text: str | None, days: int = 0) -> datetime | None:
+    day = parse_date_str(text)
+    return timezone.make_aware(datetime.combine(day + timedelta(days=days), time())) if day else None

@@ -1,0 +1,21 @@
+"""What only the composition root can put into the console."""
+
+from axes.admin import AccessAttemptAdmin
+from axes.models import AccessAttempt, AccessFailureLog, AccessLog
+from django.contrib import admin
+
+from common.console import ModelAdmin
+from gateway.console.probes import TestedModelAdmin, TestedProviderAdmin
+from providers.models import AIModel, Provider
+
+admin.site.register(Provider, TestedProviderAdmin)
+admin.site.register(AIModel, TestedModelAdmin)
+admin.site.unregister([AccessAttempt, AccessLog, AccessFailureLog])
+
+
+@admin.register(AccessAttempt)
+class AttemptAdmin(AccessAttemptAdmin, ModelAdmin):  # type: ignore[misc]  # axes has no types
+    """Failed log-ins; removing one lets its person try again before the lock runs out."""
+
+    date_hierarchy = None
+    list_display = ("attempt_time", "username", "ip_address", "failures_since_start", "status")

@@ -1,0 +1,54 @@
+"""The sidebar: what an operator looks for, in the order of how often."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+
+
+def items(request: HttpRequest) -> list[dict[str, Any]]:
+    """unfold's navigation; what somebody may not see is left out."""
+    return [
+        _group(
+            "Calls",
+            _link("Dashboard", "monitoring", "admin:index"),
+            _table("Charges", "receipt_long", "accounts", "charge"),
+            _table("Sessions", "forum", "chat", "session"),
+            _table("Threads", "chat", "chat", "thread"),
+        ),
+        _group(
+            "Callers",
+            _table("API keys", "key", "accounts", "apikey"),
+            _table("Groups", "workspaces", "accounts", "group"),
+            _table("Payments", "payments", "accounts", "payment"),
+        ),
+        _group(
+            "Upstreams",
+            _table("Providers", "dns", "providers", "provider"),
+            _table("Models", "deployed_code", "providers", "aimodel"),
+        ),
+        _group(
+            "People",
+            _table("Users", "group", "accounts", "user"),
+            _table("Failed log-ins", "lock_clock", "axes", "accessattempt"),
+        ),
+        _group("Reference", _link("API docs", "api", "docs")),
+    ]
+
+
+def _group(title: str, *links: dict[str, Any]) -> dict[str, Any]:
+    return {"title": title, "separator": title != "Calls", "items": list(links)}
+
+
+def _link(title: str, icon: str, url_name: str) -> dict[str, Any]:
+    return {"title": title, "icon": icon, "link": reverse(url_name)}
+
+
+def _table(title: str, icon: str, app: str, model: str) -> dict[str, Any]:
+    link = _link(title, icon, f"admin:{app}_{model}_changelist")
+    return {**link, "permission": _may_view(f"{app}.view_{model}")}
+
+
+def _may_view(permission: str) -> Callable[[HttpRequest], bool]:
+    return lambda request: request.user.has_perm(permission)

@@ -1,0 +1,145 @@
+"""The console's pages for providers, their keys and models. `gateway.admin` registers them, with the tests that need
+the whole pipeline."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminPasswordWidget
+
+from common.console import ConsoleAdmin, TabularInline, money
+from providers.models import AIModel, Provider, ProviderKey
+
+
+class ProviderKeyForm(forms.ModelForm[ProviderKey]):
+    """A secret can be written, never read: nothing of it but its last characters leaves the server again."""
+
+    secret = forms.CharField(
+        required=False,
+        strip=True,
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password", "placeholder": "Empty: as it is"}),
+    )
+
+    class Meta:
+        model = ProviderKey
+        fields = ("name", "secret", "is_enabled")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial.pop("secret", None)  # else an empty field would count as a change
+
+    def clean_secret(self) -> str:
+        secret: str = self.cleaned_data["secret"]
+        if not secret and self.instance.pk is None:
+            raise ValidationError("Give the secret.", code="required")
+        return secret or self.instance.secret
+
+
+class ProviderKeyInline(TabularInline):
+    model = ProviderKey
+    form = ProviderKeyForm
+    fields = ("name", "masked", "secret", "is_enabled")
+    readonly_fields = ("masked",)
+    extra = 0
+    verbose_name_plural = "Keys: each caller keeps to one of them"
+
+    @admin.display(description="stored")
+    def masked(self, key: ProviderKey) -> str:
+        return key.masked if key.pk else "–"
+
+
+class ProviderAdmin(ConsoleAdmin):
+    inlines = (ProviderKeyInline,)
+    list_display = ("name", "requester", "base_url", "key_count", "model_count", "is_enabled")
+    list_filter = ("is_enabled", ("requester", ChoicesDropdownFilter))
+    list_filter_submit = True
+    search_fields = ("name", "base_url")
+    fieldsets = (
+        (None, {"fields": ("name", "requester", "base_url", "is_enabled")}),
+        (
+            "Timeouts",
+            {
+                "classes": ("collapse",),
+                "fields": (("connect_timeout", "first_byte_timeout"), ("idle_timeout", "total_timeout")),
+            },
+        ),
+        (
+            "Extra settings",
+            {
+                "classes": ("collapse",),
+                "fields": ("config",),
+                "description": "Shown to everybody who may see providers: a secret belongs among the keys.",
+            },
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Provider]:
+        enabled_keys = Count("keys", filter=Q(keys__is_enabled=True), distinct=True)
+        return super().get_queryset(request).annotate(keys_=enabled_keys, models_=Count("models", distinct=True))
+
+    @display(description="enabled keys", ordering="keys_")
+    def key_count(self, provider: Any) -> int:
+        return int(provider.keys_)
+
+    @display(description="models", ordering="models_")
+    def model_count(self, provider: Any) -> int:
+        return int(provider.models_)
+
+
+class PricedFilter(admin.SimpleListFilter):
+    title = "price"
+    parameter_name = "priced"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "Priced"), ("no", "Unpriced: calls cost nothing here")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AIModel]) -> QuerySet[AIModel]:
+        unpriced = Q(price_in=None) | Q(price_out=None)
+        chosen = {"yes": queryset.exclude(unpriced), "no": queryset.filter(unpriced)}
+        return chosen.get(self.value() or "", queryset)
+
+
+class AIModelAdmin(ConsoleAdmin):
+    list_display = ("name", "provider", "upstream_name", "kind", "prices", "weight", "priority", "is_enabled")
+    list_filter = (
+        "is_enabled",
+        PricedFilter,
+        ("kind", ChoicesDropdownFilter),
+        ("provider", AutocompleteSelectFilter),
+    )
+    list_filter_submit = True
+    list_select_related = ("provider",)
+    autocomplete_fields = ("provider",)
+    search_fields = ("name", "upstream_name", "provider__name")
+    fieldsets = (
+        (None, {"fields": (("name", "kind"), ("provider", "upstream_name"), "description", "is_enabled")}),
+        (
+            "Prices",
+            {
+                "fields": (("price_in", "price_out"), ("price_cached_read", "price_cached_write")),
+                "description": "USD per million tokens. Without both of the first two, calls are counted but not charged.",
+            },
+        ),
+        ("Routing", {"fields": (("weight", "priority"),)}),
+        ("Limits and abilities", {"fields": (("context_length", "max_output"), "is_multimodal", "abilities")}),
+        ("Extra arguments", {"classes": ("collapse",), "fields": ("extra_args",)}),
+    )
+
+    @display(description="in / out per million")
+    def prices(self, model: AIModel) -> str:
+        if not model.is_priced:
+            return render_to_string("unfold/helpers/label.html", {"text": "unpriced", "type": "warning"})
+        return f"{money(model.price_in)} / {money(model.price_out)}"
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change=change, **kwargs)
+        if "upstream_name" in form.base_fields:
+            form.base_fields["upstream_name"].required = False
+            form.base_fields["upstream_name"].help_text = "What the provider calls it. Empty: the same."
+        return form

@@ -1,0 +1,40 @@
+"""What the tests share: a database that starts whole, a fake upstream, and a process that forgets between tests."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from accounts.services import keys
+from accounts.services.ledger import writer
+from chat.services import snapshot
+from common.models import ConfigVersion
+from tests.fakes.openai import FakeOpenAI
+
+
+@pytest.fixture
+def upstream() -> Iterator[FakeOpenAI]:
+    """An OpenAI-compatible server on a real socket."""
+    with FakeOpenAI() as fake:
+        yield fake
+
+
+@pytest.fixture
+def database(transactional_db: None) -> Iterator[None]:
+    """A real database with real commits: the ledger's writer reads and writes it over a connection of its own."""
+    ConfigVersion.objects.get_or_create(pk=1)  # the migration's row, which the flush between tests removes
+    forget()
+    yield
+    forget()
+
+
+def forget() -> None:
+    """Be a process that has just started."""
+    writer.stop()
+    snapshot.forget()
+    keys.forget()
+
+
+@pytest.fixture(autouse=True)
+def _no_writer_is_left() -> Iterator[None]:
+    yield
+    writer.stop()
