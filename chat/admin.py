@@ -8,10 +8,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
-from unfold.decorators import display
 
 from chat.models import Session, Thread
-from common.console import BigTableAdmin, DaysFilter, money
+from common.console import BigTableAdmin, DaysFilter, display, money
 
 SHOWN = 80
 
@@ -83,7 +82,7 @@ class ThreadAdmin(BigTableAdmin):
     @display(description="charge")
     def charge_link(self, thread: Thread) -> SafeString:
         url = reverse("admin:accounts_charge_change", args=[thread.charge_id])
-        return format_html('<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>', url, money(thread.charge.fee))
+        return format_html('<a class="console-link" href="{}">{}</a>', url, money(thread.charge.fee))
 
     @display(description="messages")
     def messages_text(self, thread: Thread) -> SafeString:

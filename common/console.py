@@ -1,12 +1,14 @@
 """What the console's pages share: a typed base over unfold, lists without COUNT(*), and money as people read it."""
 
+from collections.abc import Callable
 from datetime import datetime, time, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from unfold import decorators
 from unfold.contrib.filters.admin import RangeDateFilter
 from unfold.paginator import InfinitePaginator
 from unfold.utils import parse_date_str
@@ -17,11 +19,26 @@ from common.money import DECIMALS, MoneyField
 if TYPE_CHECKING:  # unfold has no types; its classes are Django's, with more attributes
     from django.contrib.admin import ModelAdmin as DjangoModelAdmin
     from django.contrib.admin import TabularInline as DjangoTabularInline
+    from django.forms import ModelForm as DjangoModelForm
 
     ModelAdmin = DjangoModelAdmin[Any]
     TabularInline = DjangoTabularInline[Any, Any]
+    ModelForm = DjangoModelForm[Any]
 else:
-    from unfold.admin import ModelAdmin, TabularInline
+    from django.forms import ModelForm  # noqa: F401  # for the forms of all apps
+    from unfold.admin import ModelAdmin, TabularInline  # noqa: F401
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def display(description: str, **options: Any) -> Callable[[Method], Method]:
+    """unfold's column decorator, typed."""
+    return decorators.display(description=description, **options)  # type: ignore[no-any-return]
+
+
+def action(description: str, **options: Any) -> Callable[[Method], Method]:
+    """unfold's button decorator, typed."""
+    return decorators.action(description=description, **options)  # type: ignore[no-any-return]
 
 
 def money(amount: Decimal | None, empty: str = "–") -> str:
@@ -73,7 +90,7 @@ class BigTableAdmin(ReadOnlyAdmin):
 
 
 class DaysFilter(RangeDateFilter):  # type: ignore[misc]  # unfold has no types
-    """From one day to another, both included, in the gateway's time zone; unfold's own compares with midnight in none."""
+    """From one day to another, both included, in the gateway's time zone; unfold's own knows no zone."""
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         since = _midnight(self.used_parameters.get(f"{self.parameter_name}_from"))

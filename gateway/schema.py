@@ -1,2 +1,39 @@
-def add_traffic(result, generator, request, public):
+"""The OpenAPI document: what DRF's views say of themselves, and the traffic, which is no DRF view."""
+
+from typing import Any
+
+from gateway.dialects.openai import schema as openai
+
+JSON = dict[str, Any]
+
+
+def _health(status: str) -> JSON:
+    content = {
+        "schema": {"type": "object", "properties": {"status": {"type": "string"}}},
+        "example": {"status": status},
+    }
+    return {"application/json": content}
+
+
+HEALTH: JSON = {
+    "get": {
+        "operationId": "health",
+        "summary": "Whether this replica can take calls",
+        "description": "For load balancers and container probes. Needs no key.",
+        "tags": ["Operations"],
+        "security": [],
+        "responses": {
+            "200": {"description": "The database answers.", "content": _health("ok")},
+            "503": {"description": "It does not.", "content": _health("database unavailable")},
+        },
+    }
+}
+
+
+def add_traffic(result: JSON, generator: Any, request: Any, public: bool) -> JSON:
+    """drf-spectacular's hook: put the hand-written paths beside the derived ones."""
+    result["paths"] = {**openai.PATHS, **result.get("paths", {}), "/health": HEALTH}
+    components = result.setdefault("components", {})
+    components["schemas"] = {**components.get("schemas", {}), **openai.SCHEMAS}
+    components["securitySchemes"] = {**components.get("securitySchemes", {}), **openai.SECURITY_SCHEMES}
     return result

@@ -183,6 +183,11 @@ WEB_WORKERS = env.int("WEB_WORKERS", default=1)
 SHUTDOWN_SECONDS = env.int("SHUTDOWN_SECONDS", default=30)
 LEDGER_WAIT_SECONDS = env.float("LEDGER_WAIT_SECONDS", default=10.0)
 
+# `manage.py up`
+HOST = env.str("HOST", default="127.0.0.1")
+PORT = env.int("PORT", default=8000)
+EMBEDDED_MODEL = env.bool("EMBEDDED_MODEL", default=True)
+
 REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],

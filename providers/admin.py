@@ -10,14 +10,13 @@ from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
-from unfold.decorators import display
 from unfold.widgets import UnfoldAdminPasswordWidget
 
-from common.console import ConsoleAdmin, TabularInline, money
+from common.console import ConsoleAdmin, ModelForm, TabularInline, display, money
 from providers.models import AIModel, Provider, ProviderKey
 
 
-class ProviderKeyForm(forms.ModelForm[ProviderKey]):
+class ProviderKeyForm(ModelForm):
     """A secret can be written, never read: nothing of it but its last characters leaves the server again."""
 
     secret = forms.CharField(
@@ -81,7 +80,8 @@ class ProviderAdmin(ConsoleAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Provider]:
         enabled_keys = Count("keys", filter=Q(keys__is_enabled=True), distinct=True)
-        return super().get_queryset(request).annotate(keys_=enabled_keys, models_=Count("models", distinct=True))
+        providers: QuerySet[Provider] = super().get_queryset(request)
+        return providers.annotate(keys_=enabled_keys, models_=Count("models", distinct=True))
 
     @display(description="enabled keys", ordering="keys_")
     def key_count(self, provider: Any) -> int:
@@ -123,7 +123,7 @@ class AIModelAdmin(ConsoleAdmin):
             "Prices",
             {
                 "fields": (("price_in", "price_out"), ("price_cached_read", "price_cached_write")),
-                "description": "USD per million tokens. Without both of the first two, calls are counted but not charged.",
+                "description": "USD per million tokens. Without the first two, calls are counted but not charged.",
             },
         ),
         ("Routing", {"fields": (("weight", "priority"),)}),

@@ -5,11 +5,10 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
-from unfold.decorators import display
 
 from accounts.admin.explanation import Explanation
 from accounts.models import Charge
-from common.console import BigTableAdmin, DaysFilter, money
+from common.console import BigTableAdmin, DaysFilter, display, money
 
 OUTCOME_COLORS = {
     "OK": "success",

@@ -25,6 +25,10 @@ class Line:
         return self.tokens * (self.price or Decimal(0)) / TOKENS_PER_PRICE
 
     @property
+    def count_text(self) -> str:
+        return f"{self.tokens:,}"
+
+    @property
     def price_text(self) -> str:
         return money(self.price, "unknown")
 
@@ -76,12 +80,16 @@ class Explanation:
     def payment(self) -> list[Fact]:
         charge = self.charge
         return [
-            Fact("Hold", money(charge.hold), f"Covered {charge.prompt_bound:,} prompt and {charge.output_bound:,} answer tokens."),
+            Fact("Hold", money(charge.hold), _covered(charge)),
             Fact("Fee", money(charge.fee), "What the key paid."),
-            Fact("… from the month's quota", money(charge.quota_fee), _change(charge.month_fee_after, charge.quota_fee)),
-            Fact("… from the balance", money(charge.balance_fee), _change(charge.balance_after, -charge.balance_fee)),
-            Fact("Shortfall", money(charge.shortfall), "Cost beyond what the key had. Nobody paid it." if charge.shortfall else ""),
-            Fact("Month quota then", money(charge.month_quota, "no limit"), f"{charge.month:%B %Y}" if charge.month else ""),
+            Fact("… by the month's quota", money(charge.quota_fee), _change(charge.month_fee_after, charge.quota_fee)),
+            Fact("… by the balance", money(charge.balance_fee), _change(charge.balance_after, -charge.balance_fee)),
+            Fact("Shortfall", money(charge.shortfall), "Nobody paid it." if charge.shortfall else ""),
+            Fact(
+                "Month's quota",
+                money(charge.month_quota, "no limit"),
+                charge.month.strftime("%B %Y") if charge.month else "",
+            ),
         ]
 
     @property
@@ -91,7 +99,8 @@ class Explanation:
             Fact("State", charge.get_state_display()),
             Fact("Outcome", charge.get_outcome_display(), charge.error),
             Fact("Usage", charge.get_usage_source_display()),
-            Fact("Endpoint", f"{charge.endpoint}{', streamed' if charge.is_stream else ''}", f"{charge.attempts} tried"),
+            Fact("Endpoint", charge.endpoint + (", streamed" if charge.is_stream else "")),
+            Fact("Deployments tried", str(charge.attempts)),
             Fact("First byte", _seconds(charge.first_byte_ms)),
             Fact("Whole call", _seconds(charge.total_ms)),
         ]
@@ -110,6 +119,10 @@ def _cached(label: str, tokens: int, own: Price, price_in: Price) -> Line:
     if own is None and price_in is not None:
         return Line(label, tokens, price_in, "at the input price: it has none of its own")
     return Line(label, tokens, own)
+
+
+def _covered(charge: Charge) -> str:
+    return f"Set aside for {charge.prompt_bound:,} prompt and {charge.output_bound:,} answer tokens at most."
 
 
 def _change(after: Price, moved: Decimal) -> str:

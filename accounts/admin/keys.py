@@ -11,15 +11,15 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
-from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 
 from accounts.models import ApiKey, Group, GroupGrant, KeyGrant, User
 from accounts.services import keys
 from accounts.services.ledger.decisions import first_of_month
-from common.console import ConsoleAdmin, MoneyInput, TabularInline, money
+from common.console import ConsoleAdmin, ModelForm, MoneyInput, TabularInline, action, display, money
 
 NO_LIMIT = "no limit"
+FIELDS = ("name", "email", "role", "group", "all_models", "month_quota", "expires_at")
 
 
 class KeyGrantInline(TabularInline):
@@ -43,7 +43,7 @@ class GroupAdmin(ConsoleAdmin):
     inlines = (GroupGrantInline,)
 
 
-class KeyForm(forms.ModelForm[ApiKey]):
+class KeyForm(ModelForm):
     """A key's own fields; a new one may start with a balance."""
 
     opening_balance = forms.DecimalField(
@@ -57,7 +57,7 @@ class KeyForm(forms.ModelForm[ApiKey]):
 
     class Meta:
         model = ApiKey
-        fields = ("name", "email", "role", "group", "all_models", "month_quota", "expires_at")
+        fields = FIELDS
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -81,7 +81,7 @@ class UsableFilter(admin.SimpleListFilter):
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ConsoleAdmin):
-    """A secret is shown by the answer that makes it and by nothing else: it is stored nowhere, not even in a session."""
+    """A secret is shown by the answer that makes it and by nothing else: it is stored nowhere, in no session."""
 
     form = KeyForm
     inlines = (KeyGrantInline,)
@@ -150,10 +150,10 @@ class ApiKeyAdmin(ConsoleAdmin):
 
     # Forms
 
-    def save_model(self, request: HttpRequest, obj: ApiKey, form: forms.ModelForm[ApiKey], change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: ApiKey, form: ModelForm, change: bool) -> None:
         if change:
             # Only what the form changed: a revocation of the meantime must stand.
-            obj.save(update_fields=[*(name for name in form.changed_data if name in form.Meta.fields), "updated_at"])
+            obj.save(update_fields=[*(name for name in form.changed_data if name in FIELDS), "updated_at"])
             return
         issued = self._issue(request, form.cleaned_data)
         obj.pk = issued.key.pk
@@ -196,11 +196,11 @@ class ApiKeyAdmin(ConsoleAdmin):
 
     # Actions: their links lead to forms, only a POST acts.
 
-    @action(description="Recharge", icon="add_card", variant=ActionVariant.PRIMARY)  # type: ignore[untyped-decorator]  # unfold's
+    @action(description="Recharge", icon="add_card", variant=ActionVariant.PRIMARY)
     def recharge(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return HttpResponseRedirect(f"{reverse('admin:accounts_payment_add')}?key={object_id}")
 
-    @action(description="Revoke", icon="block", variant=ActionVariant.DANGER)  # type: ignore[untyped-decorator]  # unfold's
+    @action(description="Revoke", icon="block", variant=ActionVariant.DANGER)
     def revoke(self, request: HttpRequest, object_id: str) -> HttpResponse:
         key = self.get_object(request, object_id)
         if key is None or not self._may(request, "revoke", key):
@@ -210,8 +210,10 @@ class ApiKeyAdmin(ConsoleAdmin):
             self.log_change(request, key, "Revoked.")
             messages.success(request, f"{key} is revoked. No call with it is admitted any more.")
             return HttpResponseRedirect(reverse("admin:accounts_apikey_change", args=[key.pk]))
-        context = {**self.admin_site.each_context(request), "title": f"Revoke {key.name}", "opts": self.opts, "key": key}
-        return TemplateResponse(request, "admin/console/key_revoke.html", context)
+        context = {"title": f"Revoke {key.name}", "opts": self.opts, "key": key}
+        return TemplateResponse(
+            request, "admin/console/key_revoke.html", {**self.admin_site.each_context(request), **context}
+        )
 
     @admin.action(description="Revoke selected keys", permissions=["change"])
     def revoke_selected(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:

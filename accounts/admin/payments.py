@@ -6,14 +6,13 @@ from urllib.parse import urlencode
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import Model
-from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from accounts.models import Payment, User
 from accounts.services import keys
-from common.console import ConsoleAdmin, DaysFilter, money
+from common.console import ConsoleAdmin, DaysFilter, ModelForm, money
 
 FIELDS = ("key", "amount", "note")
 
@@ -56,7 +55,7 @@ class PaymentAdmin(ConsoleAdmin):
             filled_in = {name: request.POST.get(name, "") for name in FIELDS}
             return HttpResponseRedirect(f"{request.path}?{urlencode(filled_in)}")
 
-    def save_model(self, request: HttpRequest, obj: Payment, form: ModelForm[Payment], change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Payment, form: ModelForm, change: bool) -> None:
         made_by = request.user if isinstance(request.user, User) else None
         made = keys.recharge(key=obj.key, amount=obj.amount, note=obj.note, made_by=made_by)
         obj.pk = made.pk

@@ -35,7 +35,7 @@ class UserAdmin(PlainUserAdmin, ModelAdmin):
             "Rights",
             {
                 "fields": ("is_active", "is_staff", "is_superuser", "user_permissions"),
-                "description": "Staff may log in here and do what their permissions say; a superuser may do everything.",
+                "description": "Staff may log in here and do what their permissions say; a superuser may do all.",
             },
         ),
         ("Dates", {"fields": ("last_login", "date_joined")}),

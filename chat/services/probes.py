@@ -36,7 +36,7 @@ FAILURES = (Refused, CallError, ProviderError)
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """What came of a test. `milliseconds` runs from the call to its whole answer; `charge_id` 0: nothing was charged."""
+    """What came of a test. `milliseconds` runs to the whole answer; `charge_id` 0: no call was admitted."""
 
     is_ok: bool
     subject: str

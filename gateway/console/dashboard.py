@@ -92,7 +92,7 @@ def traffic_until(now: datetime) -> Traffic:
         output_field=IntegerField(),
     )
     held = Q(state=State.HELD)
-    rows = (
+    rows: Iterable[Any] = (
         _window(now)
         .annotate(day=day)
         .values("day")
@@ -103,7 +103,7 @@ def traffic_until(now: datetime) -> Traffic:
             held_sum=_sum("hold", MoneyField(), held),
         )
     )
-    return _traffic([timezone.localtime(each).date() for each in starts[:-1]], list(rows))
+    return _traffic([timezone.localtime(each).date() for each in starts[:-1]], rows)
 
 
 def _sums(prefix: str, condition: Q | None = None) -> dict[str, Any]:
@@ -159,11 +159,15 @@ def _rate(totals: Totals) -> str:
 def cards(traffic: Traffic) -> list[dict[str, str]]:
     day, month = traffic.last_day, traffic.month
     return [
-        {"title": "Calls", "icon": "swap_vert", "day": f"{day.calls:,}", "month": f"{month.calls:,}"},
-        {"title": "Tokens", "icon": "token", "day": short(day.tokens), "month": short(month.tokens)},
-        {"title": "Spend", "icon": "payments", "day": rounded(day.spend), "month": rounded(month.spend)},
-        {"title": "Errors", "icon": "error", "day": f"{day.errors:,}", "month": f"{month.errors:,}", "note": _rate(month)},
+        _card("Calls", "swap_vert", f"{day.calls:,}", f"{month.calls:,}"),
+        _card("Tokens", "token", short(day.tokens), short(month.tokens)),
+        _card("Spend", "payments", rounded(day.spend), rounded(month.spend)),
+        _card("Errors", "error", f"{day.errors:,}", f"{month.errors:,}", _rate(month)),
     ]
+
+
+def _card(title: str, icon: str, day: str, month: str, note: str = "") -> dict[str, str]:
+    return {"title": title, "icon": icon, "day": day, "month": month, "note": note}
 
 
 Reading = Callable[[Totals], float]
@@ -187,7 +191,7 @@ def chart(title: str, reading: Reading, traffic: Traffic) -> dict[str, str]:
 
 def tops(window: QuerySet[Charge]) -> list[dict[str, Any]]:
     """The dearest keys, models and providers, from one grouped read."""
-    spent: dict[str, dict[str, Totals]] = {"key": defaultdict(Totals), "model": defaultdict(Totals), "provider": defaultdict(Totals)}
+    spent: dict[str, dict[Any, Totals]] = {kind: defaultdict(Totals) for kind in ("key", "model", "provider")}
     grouped = window.values_list("key_id", "model_name", "provider_name").annotate(Count("id"), Sum("fee"))
     for key_id, model, provider, calls, fee in grouped:
         for kind, name in (("key", key_id), ("model", model), ("provider", provider)):
@@ -220,9 +224,10 @@ def _top(title: str, ranked: list[tuple[Any, Totals]], names: dict[int, str] | N
 
 def row(charge: Charge) -> dict[str, Any]:
     """One line of the latest calls."""
+    prompt = charge.input_tokens + charge.cached_read_tokens + charge.cached_write_tokens
     return {
         "charge": charge,
-        "tokens": f"{charge.input_tokens + charge.cached_read_tokens + charge.cached_write_tokens:,} / {charge.output_tokens:,}",
+        "tokens": f"{prompt:,} / {charge.output_tokens:,}",
         "fee": money(charge.fee),
         "took": "–" if charge.total_ms is None else f"{charge.total_ms / 1000:.2f} s",
         "color": {"ok": "success", "running": "info", "client_closed": "warning"}.get(charge.outcome, "danger"),

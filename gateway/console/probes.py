@@ -7,12 +7,11 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from unfold.decorators import action
 from unfold.enums import ActionVariant
 
 from chat.services import probes
 from chat.services.probes import ProbeResult
-from common.console import ConsoleAdmin
+from common.console import ConsoleAdmin, action
 from providers.admin import AIModelAdmin, ProviderAdmin
 
 
@@ -22,7 +21,7 @@ class ProbeAdmin(ConsoleAdmin):
     actions = ("test_selected",)
     actions_detail = ("test",)
 
-    @action(description="Test", icon="play_arrow", variant=ActionVariant.PRIMARY)  # type: ignore[untyped-decorator]  # unfold's
+    @action(description="Test", icon="play_arrow", variant=ActionVariant.PRIMARY)
     def test(self, request: HttpRequest, object_id: str) -> HttpResponse:
         row = self.get_object(request, object_id)
         if row is None:

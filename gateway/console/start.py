@@ -15,7 +15,7 @@ def steps(request: HttpRequest) -> dict[str, Any]:
     return {
         "steps": [
             _step("Add a provider", "An endpoint and its key.", Provider.objects.exists(), "providers_provider"),
-            _step("Add a model", "A name for your callers, a provider, its prices.", model is not None, "providers_aimodel"),
+            _step("Add a model", "A name for callers, a provider, prices.", model is not None, "providers_aimodel"),
             _step("Make an API key", "Its secret is shown once.", _has_key(), "accounts_apikey"),
         ],
         "curl": curl(request.build_absolute_uri("/v1/chat/completions"), model.name if model else "YOUR_MODEL"),

@@ -171,7 +171,7 @@ def _thinking(body: JSON) -> JSON | None:
 
 
 def _is_forced(choice: Any) -> bool:
-    return choice == "required" or _type_of(choice) == "function"
+    return choice == "required" or bool(_type_of(choice) == "function")
 
 
 # Tools

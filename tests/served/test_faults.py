@@ -192,7 +192,9 @@ def test_kill_9_loses_no_hold_and_the_next_start_settles_them(served: tuple[Serv
     assert gateway.rows("SELECT COUNT(*) FROM accounts_charge WHERE state = 'held'") == [(10,)]
     gateway.start()
     gateway.wait_for_rows("SELECT COUNT(*) FROM accounts_charge WHERE state = 'held'", [0])
-    swept = gateway.rows("SELECT outcome, usage_source, output_tokens, fee FROM accounts_charge ORDER BY id DESC LIMIT 10")
+    swept = gateway.rows(
+        "SELECT outcome, usage_source, output_tokens, fee FROM accounts_charge ORDER BY id DESC LIMIT 10"
+    )
     assert {row[:2] for row in swept} == {("server_stopped", "estimated")}
     assert all(tokens >= 5 and fee > 0 for _, _, tokens, fee in swept)
 

@@ -50,6 +50,8 @@ def error_response(error: Exception, request_id: str) -> HttpResponse:
     if shape is INTERNAL:
         logger.error("%s failed", request_id, exc_info=error)
     response = HttpResponse(orjson.dumps({"error": content}), status=shape.status, content_type="application/json")
+    # The charge and our own log say what happened; Django's line for each 4xx and 5xx would only say it again.
+    response._has_been_logged = True  # type: ignore[attr-defined]  # Django's own switch, undocumented
     response["x-request-id"] = request_id
     for name, value in shape.headers:
         response[name] = value

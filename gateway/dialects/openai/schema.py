@@ -1,0 +1,295 @@
+"""OpenAPI 3 for /v1/*: what OpenAI's own reference says, as far as the gateway itself acts on it. The views are plain
+Django for speed, so nothing can derive this; a test holds it against the URLs."""
+
+from typing import Any
+
+JSON = dict[str, Any]
+
+TAG = "OpenAI"
+SECURITY = [{"bearerAuth": []}, {"apiKeyHeader": []}]
+SECURITY_SCHEMES: JSON = {
+    "bearerAuth": {"type": "http", "scheme": "bearer", "description": "`Authorization: Bearer wb-…`"},
+    "apiKeyHeader": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+        "description": "The same secret; when both are sent, this one decides.",
+    },
+}
+
+STRING: JSON = {"type": "string"}
+COUNT: JSON = {"type": "integer", "minimum": 1}
+TEXT_OR_LIST: JSON = {"oneOf": [{"type": "string"}, {"type": "array", "items": {}, "minItems": 1}]}
+
+
+def _ref(name: str) -> JSON:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _object(required: list[str], **properties: JSON) -> JSON:
+    """An object that may have more fields than these: all of them pass through to the upstream and back."""
+    return {"type": "object", "required": required, "properties": properties, "additionalProperties": True}
+
+
+USAGE = _object(
+    ["prompt_tokens", "total_tokens"],
+    prompt_tokens={"type": "integer"},
+    completion_tokens={"type": "integer"},
+    total_tokens={"type": "integer"},
+)
+LIMITS: JSON = {
+    "model": {**STRING, "description": "The public name of a model that the key may call.", "maxLength": 255},
+    "stream": {"type": "boolean", "default": False, "description": "Answer as server-sent events."},
+    "stream_options": _object([], include_usage={"type": "boolean", "description": "End with a chunk of the usage."}),
+    "max_tokens": {**COUNT, "description": "Lowered to what the key's funds cover, if they cover less."},
+    "n": {**COUNT, "maximum": 128},
+    "temperature": {"type": "number"},
+}
+SCHEMAS: JSON = {
+    "Error": _object(
+        ["error"],
+        error=_object(
+            ["message", "type", "param", "code"],
+            message=STRING,
+            type={**STRING, "description": "Such as invalid_request_error, insufficient_quota or upstream_error."},
+            param={**STRING, "nullable": True},
+            code={**STRING, "nullable": True},
+        ),
+    ),
+    "Message": _object(
+        ["role"],
+        role={**STRING, "description": "system, developer, user, assistant or tool."},
+        content={**TEXT_OR_LIST, "nullable": True, "description": "A text, or a list of parts such as images."},
+        tool_calls={"type": "array", "items": {"type": "object", "additionalProperties": True}},
+    ),
+    "ChatRequest": _object(
+        ["model", "messages"],
+        messages={"type": "array", "items": _ref("Message"), "minItems": 1},
+        max_completion_tokens=COUNT,
+        tools={"type": "array", "items": {"type": "object", "additionalProperties": True}},
+        response_format={"type": "object", "additionalProperties": True},
+        **LIMITS,
+    ),
+    "CompletionRequest": _object(["model", "prompt"], prompt=TEXT_OR_LIST, **LIMITS),
+    "EmbeddingRequest": _object(["model", "input"], model=LIMITS["model"], input=TEXT_OR_LIST),
+    "ChatAnswer": _object(
+        ["id", "object", "choices"],
+        id=STRING,
+        object=STRING,
+        created={"type": "integer"},
+        model=STRING,
+        choices={
+            "type": "array",
+            "items": _object(
+                ["index", "message"],
+                index={"type": "integer"},
+                message=_ref("Message"),
+                finish_reason={**STRING, "nullable": True},
+            ),
+        },
+        usage=USAGE,
+    ),
+    "CompletionAnswer": _object(
+        ["id", "object", "choices"],
+        id=STRING,
+        object=STRING,
+        choices={"type": "array", "items": _object(["index", "text"], index={"type": "integer"}, text=STRING)},
+        usage=USAGE,
+    ),
+    "EmbeddingAnswer": _object(
+        ["object", "data"],
+        object=STRING,
+        data={
+            "type": "array",
+            "items": _object(
+                ["index", "embedding"],
+                index={"type": "integer"},
+                embedding={"oneOf": [{"type": "array", "items": {"type": "number"}}, STRING]},
+            ),
+        },
+        usage=USAGE,
+    ),
+    "Model": _object(
+        ["id", "object", "created", "owned_by"],
+        id={**STRING, "description": "The public name."},
+        object=STRING,
+        created={"type": "integer"},
+        owned_by={**STRING, "description": "The provider."},
+        kind={**STRING, "description": "llm, embedding or rerank."},
+        context_length={"type": "integer", "nullable": True},
+        max_output_tokens={"type": "integer", "nullable": True},
+    ),
+    "ModelList": _object(["object", "data"], object=STRING, data={"type": "array", "items": _ref("Model")}),
+}
+
+CHAT_EXAMPLE: JSON = {"model": "your-model", "messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 64}
+CHAT_ANSWER_EXAMPLE: JSON = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion",
+    "created": 1767225600,
+    "model": "your-model",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi there."}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12},
+}
+STREAM_EXAMPLE = (
+    'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"Hi"}}]}\n\n'
+    'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}'
+    "\n\ndata: [DONE]\n\n"
+)
+COMPLETION_EXAMPLE: JSON = {"model": "your-model", "prompt": "Once upon a time", "max_tokens": 64}
+COMPLETION_ANSWER_EXAMPLE: JSON = {
+    "id": "cmpl-1",
+    "object": "text_completion",
+    "choices": [{"index": 0, "text": " there was a weighbridge.", "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 4, "completion_tokens": 5, "total_tokens": 9},
+}
+EMBEDDING_EXAMPLE: JSON = {"model": "your-embedding-model", "input": ["a text", "another text"]}
+EMBEDDING_ANSWER_EXAMPLE: JSON = {
+    "object": "list",
+    "model": "your-embedding-model",
+    "data": [{"object": "embedding", "index": 0, "embedding": [0.1, -0.2]}],
+    "usage": {"prompt_tokens": 4, "total_tokens": 4},
+}
+MODEL_EXAMPLE: JSON = {
+    "id": "your-model",
+    "object": "model",
+    "created": 1767225600,
+    "owned_by": "your provider",
+    "kind": "llm",
+    "context_length": 131072,
+    "max_output_tokens": 8192,
+}
+
+REQUEST_ID: JSON = {"x-request-id": {"schema": STRING, "description": "Names this call here and in the console."}}
+CALL_HEADERS: JSON = {
+    **REQUEST_ID,
+    "x-weighbridge-cost": {
+        "schema": STRING,
+        "description": "What the call cost, in USD. Not on a stream: its cost is known only after its headers.",
+    },
+    "x-weighbridge-max-tokens": {
+        "schema": {"type": "integer"},
+        "description": "Only when the answer's limit was lowered to what the key's funds cover: the limit.",
+    },
+    "x-weighbridge-dropped": {
+        "schema": STRING,
+        "description": "Only when the provider has no place for some parameters: those left out.",
+    },
+}
+RETRY_AFTER: JSON = {"retry-after": {"schema": {"type": "integer"}, "description": "Seconds."}}
+SESSION_ID: JSON = {
+    "name": "Session-Id",
+    "in": "header",
+    "schema": {"type": "string", "maxLength": 128},
+    "description": "Groups calls of this key in the console.",
+}
+
+# Status: what it means, an example's type and code, more headers.
+ERRORS: dict[str, tuple[str, str, str | None, JSON]] = {
+    "400": ("The body is not JSON, or a field is missing or wrong.", "invalid_request_error", None, {}),
+    "401": ("No key, or one that is unknown, revoked or expired.", "invalid_request_error", "invalid_api_key", {}),
+    "404": ("No such model, or none that this key may call.", "invalid_request_error", "model_not_found", {}),
+    "413": ("The body is too large.", "invalid_request_error", "request_too_large", {}),
+    "429": (
+        "The key's quota and balance don't cover the call (insufficient_quota), or the upstream asks to wait.",
+        "insufficient_quota",
+        "insufficient_quota",
+        RETRY_AFTER,
+    ),
+    "500": ("The gateway failed on this call.", "server_error", "internal_error", {}),
+    "502": (
+        "The upstream failed, and no other deployment could take over.",
+        "upstream_error",
+        "upstream_unavailable",
+        {},
+    ),
+    "503": ("The database or the upstream is too busy: try again.", "server_error", "ledger_unavailable", RETRY_AFTER),
+    "504": ("The upstream did not answer in time.", "timeout_error", "upstream_timeout", {}),
+}
+READ_ERRORS = ("401", "503")
+
+
+def _errors(statuses: tuple[str, ...]) -> JSON:
+    return {status: _error(*ERRORS[status]) for status in statuses}
+
+
+def _error(description: str, kind: str, code: str | None, headers: JSON) -> JSON:
+    example = {"error": {"message": description, "type": kind, "param": None, "code": code}}
+    content = {"application/json": {"schema": _ref("Error"), "example": example}}
+    return {"description": description, "headers": {**REQUEST_ID, **headers}, "content": content}
+
+
+def _answer(schema: str, example: JSON, headers: JSON, stream: str = "") -> JSON:
+    content: JSON = {"application/json": {"schema": _ref(schema), "example": example}}
+    if stream:
+        content["text/event-stream"] = {"schema": STRING, "example": stream}
+    return {"description": "The answer.", "headers": headers, "content": content}
+
+
+def _call(name: str, summary: str, text: str, request: tuple[str, JSON], answer: JSON) -> JSON:
+    schema, example = request
+    return {
+        "post": {
+            "operationId": name,
+            "summary": summary,
+            "description": text,
+            "tags": [TAG],
+            "security": SECURITY,
+            "parameters": [SESSION_ID],
+            "requestBody": {
+                "required": True,
+                "content": {"application/json": {"schema": _ref(schema), "example": example}},
+            },
+            "responses": {"200": answer, **_errors(tuple(ERRORS))},
+        }
+    }
+
+
+def _read(name: str, summary: str, answer: JSON, errors: tuple[str, ...], parameters: list[JSON]) -> JSON:
+    operation = {"operationId": name, "summary": summary, "tags": [TAG], "security": SECURITY}
+    return {"get": {**operation, "parameters": parameters, "responses": {"200": answer, **_errors(errors)}}}
+
+
+STREAMING = (
+    "With `stream: true` the answer is a stream of server-sent events: one `data:` line of JSON for each chunk, then "
+    "`data: [DONE]`. An error after the first chunk comes as an event with an `error` object, before `[DONE]`."
+)
+MODEL_NAME: JSON = {"name": "model", "in": "path", "required": True, "schema": STRING, "example": "your-model"}
+
+PATHS: JSON = {
+    "/v1/chat/completions": _call(
+        "createChatCompletion",
+        "Chat",
+        f"Fields that are not listed pass through to the upstream. {STREAMING}",
+        ("ChatRequest", CHAT_EXAMPLE),
+        _answer("ChatAnswer", CHAT_ANSWER_EXAMPLE, CALL_HEADERS, STREAM_EXAMPLE),
+    ),
+    "/v1/completions": _call(
+        "createCompletion",
+        "Complete a text",
+        STREAMING,
+        ("CompletionRequest", COMPLETION_EXAMPLE),
+        _answer("CompletionAnswer", COMPLETION_ANSWER_EXAMPLE, CALL_HEADERS, STREAM_EXAMPLE),
+    ),
+    "/v1/embeddings": _call(
+        "createEmbedding",
+        "Embed texts",
+        "One vector for each text.",
+        ("EmbeddingRequest", EMBEDDING_EXAMPLE),
+        _answer("EmbeddingAnswer", EMBEDDING_ANSWER_EXAMPLE, CALL_HEADERS),
+    ),
+    "/v1/models": _read(
+        "listModels",
+        "The models that this key may call",
+        _answer("ModelList", {"object": "list", "data": [MODEL_EXAMPLE]}, REQUEST_ID),
+        READ_ERRORS,
+        [],
+    ),
+    "/v1/models/{model}": _read(
+        "retrieveModel",
+        "One of them",
+        _answer("Model", MODEL_EXAMPLE, REQUEST_ID),
+        ("404", *READ_ERRORS),
+        [MODEL_NAME],
+    ),
+}

@@ -1,0 +1,127 @@
+"""A gateway with a history, for pictures and for pages that must not slow down with it."""
+
+import random
+from collections.abc import Iterator
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+from django.utils import timezone
+
+from accounts.models import ApiKey, Charge, Outcome, State, UsageSource
+from accounts.services import keys
+from accounts.services.ledger.decisions import first_of_month
+from common.money import cost_units, to_units, to_usd
+from providers.models import AIModel, Kind, Provider, ProviderKey
+
+PRICED = {
+    "OpenAI": ("openai", [("gpt-4o", "2.50", "10"), ("gpt-4o-mini", "0.15", "0.60")]),
+    "Anthropic": ("anthropic", [("claude-sonnet", "3", "15"), ("claude-haiku", "0.80", "4")]),
+    "Team GPU server": ("openai-compatible", [("llama-3.3-70b", "0.20", "0.20")]),
+}
+CALLERS = [("support bot", 500), ("research notebooks", 300), ("code review", 250), ("search ranking", None), ("intern", 20)]
+ENDINGS = [Outcome.OK] * 60 + [Outcome.CLIENT_CLOSED] * 2 + [Outcome.UPSTREAM_ERROR]
+
+
+def charge(key: ApiKey, model: AIModel, **fields: Any) -> Charge:
+    """A settled charge whose figures agree; not yet saved."""
+    tokens = {"input_tokens": 1000, "output_tokens": 200, **{k: fields.pop(k) for k in list(fields) if "tokens" in k}}
+    prices = [to_units(price or 0) for price in (model.price_in, model.price_out)]
+    fee = to_usd(cost_units(((tokens["input_tokens"], prices[0]), (tokens["output_tokens"], prices[1]))))
+    settled = {
+        "request_id": f"req_{uuid4().hex}",
+        "endpoint": "chat",
+        "state": State.SETTLED,
+        "outcome": Outcome.OK,
+        "usage_source": UsageSource.REPORTED,
+        "model_name": model.name,
+        "provider_id": model.provider_id,
+        "provider_name": model.provider.name,
+        "upstream_name": model.upstream_name,
+        "price_in": model.price_in,
+        "price_out": model.price_out,
+        "prompt_bound": 4000,
+        "output_bound": 4096,
+        "hold": fee * 3,
+        "fee": fee,
+        "quota_fee": fee,
+        "month": first_of_month(timezone.localdate()),
+        "month_quota": key.month_quota,
+        "month_fee_after": fee,
+        "balance_after": key.balance,
+        "first_byte_ms": 420,
+        "total_ms": 1830,
+    }
+    return Charge(key=key, model=model, **{**settled, **tokens, **fields})
+
+
+def save(charges: list[Charge], times: list[Any]) -> None:
+    """With the times given: `created_at` is otherwise always now."""
+    Charge.objects.bulk_create(charges)
+    for each, moment in zip(charges, times, strict=True):
+        each.created_at = moment
+    Charge.objects.bulk_update(charges, ["created_at"], batch_size=400)
+
+
+def history(days: int = 30, most_per_day: int = 90, seed: int = 7) -> None:
+    """Providers, models, keys, and a month of calls that grows from week to week and rests at weekends."""
+    chance = random.Random(seed)
+    models = list(_models())
+    callers = [keys.issue(name=name, month_quota=_amount(quota), all_models=True).key for name, quota in CALLERS]
+    now = timezone.now()
+    charges, times = [], []
+    for back in range(days - 1, -1, -1):
+        day = now - timedelta(days=back)
+        calls = most_per_day * (1 - back / (days * 2)) * (0.35 if day.weekday() > 4 else 1) * chance.uniform(0.8, 1.1)
+        for _ in range(int(calls)):
+            charges.append(_call(chance, chance.choices(callers, (9, 5, 4, 3, 1))[0], chance.choices(models, (5, 9, 6, 5, 4))[0]))
+            times.append(day - timedelta(seconds=chance.randrange(3600 * 9)))
+    in_order = sorted(range(len(times)), key=times.__getitem__)
+    save([charges[place] for place in in_order], [times[place] for place in in_order])
+    _count_up(callers)
+
+
+def _amount(quota: int | None) -> Decimal | None:
+    return None if quota is None else Decimal(quota)
+
+
+def _models() -> Iterator[AIModel]:
+    for name, (requester, models) in PRICED.items():
+        provider = Provider.objects.create(name=name, requester=requester, base_url="https://upstream.example/v1")
+        ProviderKey.objects.create(provider=provider, secret=f"sk-{uuid4().hex}")
+        for public_name, price_in, price_out in models:
+            yield AIModel.objects.create(
+                provider=provider,
+                name=public_name,
+                upstream_name=public_name,
+                kind=Kind.LLM,
+                price_in=Decimal(price_in),
+                price_out=Decimal(price_out),
+            )
+
+
+def _call(chance: random.Random, key: ApiKey, model: AIModel) -> Charge:
+    outcome = chance.choice(ENDINGS)
+    used = outcome != Outcome.UPSTREAM_ERROR
+    return charge(
+        key,
+        model,
+        outcome=outcome,
+        input_tokens=int(chance.lognormvariate(8.3, 0.8)) if used else 0,
+        output_tokens=int(chance.lognormvariate(6.0, 0.7)) if used else 0,
+        is_stream=chance.random() < 0.7,
+        error="" if used else "upstream refuses connections",
+        first_byte_ms=int(chance.lognormvariate(6, 0.4)),
+        total_ms=int(chance.lognormvariate(7.6, 0.5)),
+    )
+
+
+def _count_up(callers: list[ApiKey]) -> None:
+    """Leave the counters as the ledger would have."""
+    month = first_of_month(timezone.localdate())
+    for key in callers:
+        fees = [(each.created_at.date() >= month, each.fee) for each in key.charges.all()]
+        spent = sum((fee for _, fee in fees), Decimal(0))
+        this_month = sum((fee for is_new, fee in fees if is_new), Decimal(0))
+        ApiKey.objects.filter(pk=key.pk).update(spent=spent, month_fee=this_month, last_used_at=timezone.now())

@@ -1,0 +1,72 @@
+"""Every page of the console opens, under its content security policy, and says nothing that it must not."""
+
+import pytest
+from django.contrib import admin as django_admin
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import Charge, User
+from tests import factories
+from tests.console import rows
+
+pytestmark = pytest.mark.django_db
+
+MODELS = sorted(model._meta.label_lower for model in django_admin.site._registry)
+
+
+@pytest.fixture
+def month(admin: User) -> None:
+    rows.history(days=3, most_per_day=20)
+
+
+def url_of(label: str, page: str, *args: object) -> str:
+    return reverse(f"admin:{label.replace('.', '_')}_{page}", args=args)
+
+
+@pytest.mark.parametrize("label", MODELS)
+def test_each_list_opens_and_searches(console: Client, month: None, label: str) -> None:
+    response = console.get(url_of(label, "changelist"))
+    assert response.status_code == 200
+    assert "default-src 'self'" in response["Content-Security-Policy"]
+    assert console.get(url_of(label, "changelist"), {"q": "a"}).status_code == 200
+
+
+@pytest.mark.parametrize("label", ["providers.provider", "providers.aimodel", "accounts.apikey", "accounts.charge", "accounts.user"])
+def test_each_row_opens(console: Client, month: None, label: str) -> None:
+    model = next(model for model in django_admin.site._registry if model._meta.label_lower == label)
+    assert console.get(url_of(label, "change", model.objects.first().pk)).status_code == 200
+
+
+def test_django_s_own_groups_are_out_of_the_way(console: Client) -> None:
+    assert "auth.group" not in MODELS
+    assert "/auth/group/" not in console.get(reverse("admin:index")).content.decode()
+
+
+def test_somebody_without_rights_sees_no_charges(client: Client, month: None) -> None:
+    client.force_login(User.objects.create_user("visitor", password="x", is_staff=True))
+    page = client.get(reverse("admin:index")).content.decode()
+    assert "Latest calls" not in page
+    assert client.get(url_of("accounts.charge", "changelist")).status_code == 403
+
+
+@pytest.mark.parametrize("label", ["accounts.charge", "chat.thread", "chat.session"])
+def test_big_tables_are_never_counted(console: Client, month: None, label: str, django_assert_max_num_queries) -> None:
+    with django_assert_max_num_queries(6) as seen:
+        console.get(url_of(label, "changelist"))
+    assert not [query["sql"] for query in seen.captured_queries if "COUNT(" in query["sql"]]
+
+
+def test_charges_are_filtered_by_days_of_the_gateway_s_zone(console: Client, month: None, settings) -> None:
+    newest = Charge.objects.first()
+    day = newest.created_at.date().isoformat()
+    page = console.get(url_of("accounts.charge", "changelist"), {"created_at_from": day, "created_at_to": day})
+    found = page.context["cl"].result_list
+    assert newest in found
+    assert {each.created_at.date().isoformat() for each in found} == {day}
+
+
+def test_an_unpriced_model_is_marked(console: Client, month: None) -> None:
+    factories.model(factories.provider(), "free", price_in=None, price_out=None)
+    assert "unpriced" in console.get(url_of("providers.aimodel", "changelist")).content.decode()
+    page = console.get(url_of("providers.aimodel", "changelist"), {"priced": "no"})
+    assert [model.name for model in page.context["cl"].result_list] == ["free"]
