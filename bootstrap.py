@@ -21,7 +21,7 @@ UNPACKING = os.path.join(VENV, "unpacking")  # exists while packages may be half
 COMMANDS = {
     "run": ("run", ["manage.py", "up"]),
     "bench": ("run", ["-m", "bench"]),
-    "test": ("dev", ["-m", "pytest"]),
+    "test": ("dev", ["-m", "tests"]),
     "install": ("dev", []),
 }
 LOCKS = {"run": ["run.txt", "weights.txt"], "dev": ["dev.txt", "weights.txt"]}
@@ -63,8 +63,8 @@ def check_python() -> None:
     if sys.version_info < OLDEST:
         found = ".".join(map(str, sys.version_info[:3]))
         raise Failure(
-            f"Weighbridge needs Python {wanted} or newer, and {sys.executable} is {found}: install one, or name it as in"
-            " `make run PYTHON=python3.12`."
+            f"Weighbridge needs Python {wanted} or newer, and {sys.executable} is {found}: install one, or name it,"
+            " as in `make run PYTHON=python3.12`."
         )
 
 
@@ -198,7 +198,7 @@ def pip_command(lock: str) -> "list[str]":
 
 def install(lock: str) -> None:
     progress = Progress(packages(lock))
-    say(f"Downloading {progress.total} packages (about 250 MB the first time) ...")
+    say("Downloading packages (about 250 MB the first time) ...")
     environment = dict(os.environ, PIP_RESUME_RETRIES="5", PYTHONUNBUFFERED="1", LC_ALL="C.UTF-8")
     process = subprocess.Popen(
         pip_command(lock),

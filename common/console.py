@@ -5,6 +5,7 @@ from datetime import datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from django.db import models
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -62,7 +63,7 @@ class MoneyInput(UnfoldAdminDecimalFieldWidget):  # type: ignore[misc]  # unfold
 class ConsoleAdmin(ModelAdmin):
     """The console's base: money inputs, and no list without its relations."""
 
-    formfield_overrides = {MoneyField: {"widget": MoneyInput}}
+    formfield_overrides = {MoneyField: {"widget": MoneyInput}, models.URLField: {"assume_scheme": "https"}}
     list_filter_sheet = False
     list_per_page = 50
 

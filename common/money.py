@@ -55,7 +55,7 @@ def check_amount(value: Decimal) -> None:
     try:
         to_units(value)
     except ValueError as error:
-        raise ValidationError(f"{str(error).capitalize()}.", code="invalid") from None
+        raise ValidationError(f"{str(error).capitalize()}.", code="amount") from None
 
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class MoneyField(_Column):
         try:
             return to_usd(to_units(str(value)))
         except ValueError as error:
-            raise ValidationError(str(error), code="invalid") from None
+            raise ValidationError(str(error), code="amount") from None
 
     def get_prep_value(self, value: Any) -> int | None:
         return None if value is None else to_units(value if isinstance(value, Decimal) else str(value))

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from drf_spectacular.plumbing import ComponentRegistry, ResolvedComponent
+
 from gateway.dialects.openai import schema as openai
 
 JSON = dict[str, Any]
@@ -33,7 +35,13 @@ HEALTH: JSON = {
 def add_traffic(result: JSON, generator: Any, request: Any, public: bool) -> JSON:
     """drf-spectacular's hook: put the hand-written paths beside the derived ones."""
     result["paths"] = {**openai.PATHS, **result.get("paths", {}), "/health": HEALTH}
-    components = result.setdefault("components", {})
-    components["schemas"] = {**components.get("schemas", {}), **openai.SCHEMAS}
-    components["securitySchemes"] = {**components.get("securitySchemes", {}), **openai.SECURITY_SCHEMES}
+    # Into the registry: hooks that come later build the components from it anew.
+    _register(generator.registry, ResolvedComponent.SCHEMA, openai.SCHEMAS)
+    _register(generator.registry, ResolvedComponent.SECURITY_SCHEMA, openai.SECURITY_SCHEMES)
+    result["components"] = generator.registry.build({})
     return result
+
+
+def _register(registry: ComponentRegistry, kind: str, components: JSON) -> None:
+    for name, schema in components.items():
+        registry.register_on_missing(ResolvedComponent(name=name, type=kind, schema=schema, object=name))

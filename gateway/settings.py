@@ -222,6 +222,7 @@ UNFOLD = {
     "SITE_URL": reverse_lazy("admin:index"),
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_HISTORY": True,
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("weighbridge/icon.svg")}],
     "STYLES": [lambda request: static("weighbridge/console.css")],
     "SCRIPTS": [lambda request: static("weighbridge/console.js")],
     "SIDEBAR": {"show_search": True, "navigation": "gateway.console.navigation.items"},

@@ -1,6 +1,5 @@
 """The embedded models' rows and their process."""
 
-import http.client
 import os
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -10,13 +9,13 @@ from django.db import transaction
 from django.db.models import Q
 
 from gateway.up.guards import free_port
+from gateway.up.probe import answers
 from gateway.up.processes import Program
 from providers import local
 from providers.models import AIModel, Kind, Provider
 
 REQUESTER = "local"
 SECRETS = frozenset({"SECRET_KEY", "FIELD_ENCRYPTION_KEYS", "API_KEY_PEPPER", "DATABASE_URL", "REDIS_URL"})
-PROBE_SECONDS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +118,3 @@ def program(ports: Ports) -> Program:
 
 def is_ready(ports: Ports) -> bool:
     return all(answers(f"127.0.0.1:{port}") for port in (ports.chat, ports.embedding))
-
-
-def answers(server: str) -> bool:
-    """Whether the server at this host:port takes calls. Any answer but a 5xx will do: settings may refuse our host."""
-    connection = http.client.HTTPConnection(server, timeout=PROBE_SECONDS)
-    try:
-        connection.request("GET", "/health", headers={"Host": "localhost"})
-        return connection.getresponse().status < http.HTTPStatus.INTERNAL_SERVER_ERROR
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()

@@ -12,6 +12,7 @@ from django.conf import settings
 
 from gateway.up import embedded
 from gateway.up.guards import address, own_address
+from gateway.up.probe import answers
 from gateway.up.processes import Child, Keeper, Program
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -74,7 +75,7 @@ class Supervisor:
     def wait_until_ready(self, ports: embedded.Ports | None) -> bool:
         """Whether the web server takes calls. An embedded model that does not start is told, but stops nothing."""
         server = own_address(settings.HOST, settings.PORT)
-        if not self._wait(lambda: embedded.answers(server), WEB_START_SECONDS):
+        if not self._wait(lambda: answers(server), WEB_START_SECONDS):
             return False
         if ports and not self._wait(lambda: embedded.is_ready(ports), MODEL_START_SECONDS) and not self.is_ending:
             self.say("The embedded model is not ready; the gateway runs without it until it is.")

@@ -84,7 +84,7 @@ class MiniLM:
         scores = query @ key.transpose(0, 1, 3, 2) / np.sqrt(np.float32(HEAD_SIZE)) + bias
         scores = np.exp(scores - scores.max(-1, keepdims=True))
         mixed = (scores / scores.sum(-1, keepdims=True)) @ value
-        return mixed.transpose(0, 2, 1, 3).reshape(hidden.shape)
+        return _float(mixed.transpose(0, 2, 1, 3).reshape(hidden.shape))
 
     def _linear(self, values: Array, name: str) -> Array:
         return _float(values @ self._weights[f"{name}.weight"].T + self._weights[f"{name}.bias"])

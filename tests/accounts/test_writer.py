@@ -39,10 +39,12 @@ def deployment(database: None) -> Deployment:
     return Deployment(model.pk, model.provider_id, model.name, "p", "u", Prices(0, 1000 * USD))
 
 
-def admission(key: IssuedKey, deployment: Deployment, **fields: Any) -> Admission:
+def admission(key: IssuedKey, deployment: Deployment, config_version: int | None = None, **fields: Any) -> Admission:
+    if config_version is None:
+        config_version = ConfigVersion.current()
     asked = Admission(
         request_id=uuid4().hex, key_id=key.key.pk, group_id=None, all_models=True,
-        config_version=ConfigVersion.current(), endpoint="chat", is_stream=False, deployment=deployment,
+        config_version=config_version, endpoint="chat", is_stream=False, deployment=deployment,
         prompt_bound=0, output_bound=1, choices=1, hold_price_in=0, hold_price_out=1000 * USD, can_lower_output=True,
     )  # fmt: skip
     return replace(asked, **fields)
@@ -249,7 +251,7 @@ def test_without_its_page_a_dead_call_counts_as_sent(key: IssuedKey, deployment:
 
 
 def test_a_process_on_another_machine_is_swept_when_it_has_been_silent(key: IssuedKey, deployment: Deployment) -> None:
-    worker, _ = orphan(key, deployment)
+    orphan(key, deployment)
     Worker.objects.update(identity="other-boot/pid:[1]/1/1")
     assert sweep.sweep() == sweep.Swept(0, 0)
     Worker.objects.update(seen_at=timezone.now() - 2 * sweep.SILENT_FOR)

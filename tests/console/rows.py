@@ -20,7 +20,13 @@ PRICED = {
     "Anthropic": ("anthropic", [("claude-sonnet", "3", "15"), ("claude-haiku", "0.80", "4")]),
     "Team GPU server": ("openai-compatible", [("llama-3.3-70b", "0.20", "0.20")]),
 }
-CALLERS = [("support bot", 500), ("research notebooks", 300), ("code review", 250), ("search ranking", None), ("intern", 20)]
+CALLERS = [
+    ("support bot", 500),
+    ("research notebooks", 300),
+    ("code review", 250),
+    ("search ranking", None),
+    ("intern", 20),
+]
 ENDINGS = [Outcome.OK] * 60 + [Outcome.CLIENT_CLOSED] * 2 + [Outcome.UPSTREAM_ERROR]
 
 
@@ -75,7 +81,9 @@ def history(days: int = 30, most_per_day: int = 90, seed: int = 7) -> None:
         day = now - timedelta(days=back)
         calls = most_per_day * (1 - back / (days * 2)) * (0.35 if day.weekday() > 4 else 1) * chance.uniform(0.8, 1.1)
         for _ in range(int(calls)):
-            charges.append(_call(chance, chance.choices(callers, (9, 5, 4, 3, 1))[0], chance.choices(models, (5, 9, 6, 5, 4))[0]))
+            charges.append(
+                _call(chance, chance.choices(callers, (9, 5, 4, 3, 1))[0], chance.choices(models, (5, 9, 6, 5, 4))[0])
+            )
             times.append(day - timedelta(seconds=chance.randrange(3600 * 9)))
     in_order = sorted(range(len(times)), key=times.__getitem__)
     save([charges[place] for place in in_order], [times[place] for place in in_order])

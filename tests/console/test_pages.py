@@ -31,7 +31,9 @@ def test_each_list_opens_and_searches(console: Client, month: None, label: str) 
     assert console.get(url_of(label, "changelist"), {"q": "a"}).status_code == 200
 
 
-@pytest.mark.parametrize("label", ["providers.provider", "providers.aimodel", "accounts.apikey", "accounts.charge", "accounts.user"])
+@pytest.mark.parametrize(
+    "label", ["providers.provider", "providers.aimodel", "accounts.apikey", "accounts.charge", "accounts.user"]
+)
 def test_each_row_opens(console: Client, month: None, label: str) -> None:
     model = next(model for model in django_admin.site._registry if model._meta.label_lower == label)
     assert console.get(url_of(label, "change", model.objects.first().pk)).status_code == 200

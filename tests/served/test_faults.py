@@ -1,4 +1,4 @@
-"""What goes wrong on the way, over real sockets: the caller hears it, the upstream is let go, the ledger stays whole."""
+"""What goes wrong on the way: the caller hears it, the upstream is let go, the ledger stays whole. Real sockets."""
 
 import json
 import socket

@@ -22,6 +22,7 @@ from accounts.models import Outcome, Worker
 from accounts.services.ledger.batch import Batch, Request, Result
 from accounts.services.ledger.types import Admission, Admitted, Settled, Settlement
 from accounts.services.ledger.worker import InFlightPage, identity
+from common.database import use_own_connection
 
 logger = logging.getLogger(__name__)
 
@@ -102,6 +103,7 @@ class Writer:
     # The thread's own side
 
     def _run(self) -> None:
+        use_own_connection()
         try:
             while self._turn():
                 pass

@@ -6,7 +6,7 @@ from typing import Any
 JSON = dict[str, Any]
 
 TAG = "OpenAI"
-SECURITY = [{"bearerAuth": []}, {"apiKeyHeader": []}]
+SECURITY: list[dict[str, list[str]]] = [{"bearerAuth": []}, {"apiKeyHeader": []}]
 SECURITY_SCHEMES: JSON = {
     "bearerAuth": {"type": "http", "scheme": "bearer", "description": "`Authorization: Bearer wb-…`"},
     "apiKeyHeader": {
@@ -132,9 +132,9 @@ CHAT_ANSWER_EXAMPLE: JSON = {
     "usage": {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12},
 }
 STREAM_EXAMPLE = (
-    'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"Hi"}}]}\n\n'
-    'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}'
-    "\n\ndata: [DONE]\n\n"
+    'data: {"id":"chatcmpl-1","choices":[{"index":0,"delta":{"role":"assistant","content":"Hi"}}]}\n\n'
+    'data: {"id":"chatcmpl-1","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
+    "data: [DONE]\n\n"
 )
 COMPLETION_EXAMPLE: JSON = {"model": "your-model", "prompt": "Once upon a time", "max_tokens": 64}
 COMPLETION_ANSWER_EXAMPLE: JSON = {

@@ -1,0 +1,114 @@
+"""The console in Chromium, against a live server: it works under its policy and asks no other host for anything."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.contrib import admin as django_admin
+from django.urls import reverse
+
+from accounts.models import ApiKey, Charge, User
+from providers.models import AIModel
+from tests import factories
+from tests.console import rows
+from tests.console.browser import PASSWORD, Visit, chromium, executable
+from tests.fakes.openai import FakeOpenAI
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.usefixtures("database"),
+    pytest.mark.skipif(executable() is None, reason="no Chromium on this machine"),
+]
+
+
+@pytest.fixture
+def visit(live_server, database: None) -> Iterator[Visit]:
+    with chromium() as browser:
+        yield Visit(browser, live_server.url)
+
+
+@pytest.fixture
+def operator(database: None) -> User:
+    return User.objects.create_superuser("operator", password=PASSWORD)
+
+
+@pytest.fixture
+def model(upstream: FakeOpenAI, database: None) -> AIModel:
+    return factories.model(factories.provider(upstream, name="fake upstream"), "echo")
+
+
+def test_from_log_in_to_the_first_call(visit: Visit, operator: User, model: AIModel, tmp_path: Path) -> None:
+    page = visit.page
+    page.goto("/")
+    page.fill("[name=username]", "operator")
+    page.fill("[name=password]", PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("text=No call yet")
+
+    page.goto("/admin/accounts/apikey/add/")
+    page.fill("[name=name]", "ci")
+    page.fill("[name=month_quota]", "10")
+    page.locator("label[for=id_all_models]").first.click()
+    page.locator("button[name=_save]").click()
+    page.click("[data-copy=secret]")
+    page.wait_for_selector("text=Copied")
+    secret = page.text_content("#secret") or ""
+    assert page.evaluate("navigator.clipboard.readText()") == secret
+    visit.picture(tmp_path / "secret.png")
+
+    page.goto(reverse("admin:providers_provider_change", args=[model.provider_id]))
+    page.click("a:has-text('Test')")
+    page.click("button:has-text('Test now')")
+    assert "tok0 tok1" in page.inner_text("#probe-result")
+    visit.picture(tmp_path / "probe.png")
+
+    page.goto("/admin/")
+    assert "console" in page.inner_text("table:has-text('Outcome')")
+    page.locator("table:has-text('Outcome') a").first.click()
+    page.wait_for_selector("text=What was used")
+    visit.picture(tmp_path / "charge.png")
+    assert ApiKey.objects.filter(name="ci", month_quota=10, all_models=True).exists()
+    assert visit.complaints == []
+
+
+def test_every_page_keeps_to_this_host(visit: Visit, operator: User, model: AIModel) -> None:
+    rows.history(days=4, most_per_day=12)
+    visit.log_in(operator)
+    paths = ["/admin/", "/admin/password_change/"]
+    for each, page_admin in django_admin.site._registry.items():
+        name = f"admin:{each._meta.app_label}_{each._meta.model_name}"
+        paths.append(reverse(f"{name}_changelist"))
+        row = each._default_manager.first()
+        paths += [reverse(f"{name}_change", args=[row.pk])] if row else []
+        paths += (
+            [reverse(f"{name}_add")] if each not in (Charge,) and page_admin.has_add_permission(_of(operator)) else []
+        )
+    key = ApiKey.objects.first()
+    paths += [
+        reverse("admin:accounts_apikey_revoke", args=[key.pk]),
+        reverse("admin:providers_aimodel_test", args=[model.pk]),
+    ]
+    for path in paths:
+        visit.page.goto(path)
+        visit.page.wait_for_load_state("networkidle")
+    assert visit.complaints == []
+    assert len(paths) > 20
+
+
+def _of(user: User) -> object:
+    return type("Request", (), {"user": user})()
+
+
+def test_the_documentation_is_tried_out(visit: Visit, model: AIModel) -> None:
+    secret = factories.key().secret
+    page = visit.page
+    page.goto("/api/docs/")
+    page.click("button.authorize")
+    page.fill(".auth-container input >> nth=0", secret)
+    page.locator("button.auth.authorize").first.click()
+    page.click("button.btn-done")
+    page.click("#operations-OpenAI-listModels .opblock-summary-control")
+    page.click("#operations-OpenAI-listModels button.execute")
+    page.wait_for_selector("#operations-OpenAI-listModels .live-responses-table .response-col_status:has-text('200')")
+    assert '"id": "echo"' in page.inner_text("#operations-OpenAI-listModels .live-responses-table")
+    assert visit.complaints == []

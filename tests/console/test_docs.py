@@ -1,0 +1,68 @@
+"""The OpenAPI document describes the traffic that is really there."""
+
+from io import StringIO
+from typing import Any
+
+import pytest
+import yaml
+from django.core.management import call_command
+from django.test import Client
+from django.urls import Resolver404, resolve
+
+from gateway.dialects.openai import errors, views
+
+
+@pytest.fixture(scope="module")
+def schema() -> Any:
+    out = StringIO()
+    call_command("spectacular", validate=True, fail_on_warn=True, stdout=out)
+    return yaml.safe_load(out.getvalue())
+
+
+def test_it_is_valid_and_names_every_path(schema: Any) -> None:
+    assert set(schema["paths"]) == {
+        "/v1/chat/completions",
+        "/v1/completions",
+        "/v1/embeddings",
+        "/v1/models",
+        "/v1/models/{model}",
+        "/health",
+    }
+
+
+def test_every_path_is_routed(schema: Any) -> None:
+    for path in schema["paths"]:
+        try:
+            assert resolve(path.replace("{model}", "x")).func is not views.unknown
+        except Resolver404:
+            pytest.fail(f"{path} is described, but there is no such path")
+
+
+def test_every_refusal_is_described(schema: Any) -> None:
+    described = schema["paths"]["/v1/chat/completions"]["post"]["responses"]
+    statuses = {str(shape.status) for shape in (*errors.SHAPES.values(), errors.INTERNAL)}
+    assert statuses | {"502", "504"} <= set(described)
+    for status in set(described) - {"200"}:
+        assert described[status]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Error"}
+
+
+def test_both_ways_to_send_a_key_are_described(schema: Any) -> None:
+    assert schema["components"]["securitySchemes"]["bearerAuth"]["scheme"] == "bearer"
+    assert schema["components"]["securitySchemes"]["apiKeyHeader"]["name"] == "X-API-Key"
+
+
+def test_streams_sessions_and_costs_are_described(schema: Any) -> None:
+    chat = schema["paths"]["/v1/chat/completions"]["post"]
+    assert "[DONE]" in chat["responses"]["200"]["content"]["text/event-stream"]["example"]
+    assert chat["parameters"][0]["name"] == "Session-Id"
+    assert {"x-request-id", "x-weighbridge-cost", "x-weighbridge-max-tokens"} <= set(
+        chat["responses"]["200"]["headers"]
+    )
+
+
+@pytest.mark.django_db
+def test_the_documentation_s_page_takes_nothing_from_elsewhere() -> None:
+    page = Client().get("/api/docs/")
+    assert page.status_code == 200
+    assert "default-src 'self'" in page["Content-Security-Policy"]
+    assert "https://" not in page.content.decode()
