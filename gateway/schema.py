@@ -44,4 +44,5 @@ def add_traffic(result: JSON, generator: Any, request: Any, public: bool) -> JSO
 
 def _register(registry: ComponentRegistry, kind: str, components: JSON) -> None:
     for name, schema in components.items():
-        registry.register_on_missing(ResolvedComponent(name=name, type=kind, schema=schema, object=name))
+        component = ResolvedComponent(name, kind, schema, name)  # type: ignore[no-untyped-call]  # spectacular's
+        registry.register_on_missing(component)

@@ -28,7 +28,8 @@ def _ref(name: str) -> JSON:
 
 def _object(required: list[str], **properties: JSON) -> JSON:
     """An object that may have more fields than these: all of them pass through to the upstream and back."""
-    return {"type": "object", "required": required, "properties": properties, "additionalProperties": True}
+    needed = {"required": required} if required else {}  # an empty list is not valid there
+    return {"type": "object", **needed, "properties": properties, "additionalProperties": True}
 
 
 USAGE = _object(
