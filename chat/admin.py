@@ -5,7 +5,7 @@ import json
 from django.contrib import admin
 from django.urls import reverse
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
@@ -17,21 +17,20 @@ SHOWN = 80
 
 @admin.register(Session)
 class SessionAdmin(BigTableAdmin):
-    list_display = ("updated_at", "__str__", "api_key", "calls", "tokens", "usd")
+    list_display = ("updated_at", "__str__", "key_name", "calls", "tokens", "usd")
     list_filter = (("api_key", AutocompleteSelectFilter),)
     list_filter_submit = True
     list_select_related = ("api_key",)
     show_facets = admin.ShowFacets.NEVER
     search_fields = ("key__exact",)
     search_help_text = "A whole Session-Id"
-    fields = (
-        ("title", "key"),
-        ("api_key", "calls"),
-        ("input_tokens", "output_tokens", "usd"),
-        ("created_at", "updated_at"),
-    )
-    readonly_fields = ("usd",)
+    fields = (("key", "key_name"), ("calls", "tokens", "usd"), ("created_at", "updated_at"))
+    readonly_fields = ("key_name", "tokens", "usd")
     change_form_outer_after_template = "admin/console/session_threads.html"
+
+    @display(description="key")
+    def key_name(self, session: Session) -> str:
+        return session.api_key.name
 
     @display(description="tokens in / out")
     def tokens(self, session: Session) -> str:
@@ -44,7 +43,7 @@ class SessionAdmin(BigTableAdmin):
 
 @admin.register(Thread)
 class ThreadAdmin(BigTableAdmin):
-    list_display = ("created_at", "asked", "answered", "model_name", "api_key", "session", "usd")
+    list_display = ("created_at", "asked", "answered", "model_name", "key", "session", "usd")
     list_filter = (
         ("charge__created_at", DaysFilter),
         ("api_key", AutocompleteSelectFilter),
@@ -56,12 +55,15 @@ class ThreadAdmin(BigTableAdmin):
     search_fields = ("charge__request_id__exact",)
     search_help_text = "A whole x-request-id"
     fieldsets = (
-        (None, {"fields": (("api_key", "session", "charge_link"), "prompt", "reasoning", "completion")}),
-        ("Tools", {"fields": ("tool_calls_text",), "classes": ("collapse",)}),
-        ("All messages", {"fields": ("messages_text",), "classes": ("collapse",)}),
-        (None, {"fields": (("finish_reason", "is_truncated", "created_at"),)}),
+        (None, {"fields": (("key", "session", "charge_link"), "said", "thought", "answer", "ending")}),
+        ("Tool calls", {"fields": ("tools",), "classes": ("collapse",)}),
+        ("All messages", {"fields": ("everything",), "classes": ("collapse",)}),
     )
-    readonly_fields = ("charge_link", "messages_text", "tool_calls_text")
+    readonly_fields = ("key", "charge_link", "said", "thought", "answer", "ending", "tools", "everything")
+
+    @display(description="key")
+    def key(self, thread: Thread) -> str:
+        return thread.api_key.name
 
     @display(description="asked")
     def asked(self, thread: Thread) -> str:
@@ -84,23 +86,43 @@ class ThreadAdmin(BigTableAdmin):
         url = reverse("admin:accounts_charge_change", args=[thread.charge_id])
         return format_html('<a class="console-link" href="{}">{}</a>', url, money(thread.charge.fee))
 
-    @display(description="messages")
-    def messages_text(self, thread: Thread) -> SafeString:
-        return _as_block(thread.messages)
+    @display(description="prompt")
+    def said(self, thread: Thread) -> SafeString:
+        return _block(thread.prompt)
+
+    @display(description="reasoning")
+    def thought(self, thread: Thread) -> SafeString:
+        return _block(thread.reasoning)
+
+    @display(description="answer")
+    def answer(self, thread: Thread) -> SafeString:
+        return _block(thread.completion)
+
+    @display(description="end")
+    def ending(self, thread: Thread) -> str:
+        cut = "; not all of it was kept, as it was too long" if thread.is_truncated else ""
+        return f"{thread.finish_reason or '–'}{cut}"
 
     @display(description="tool calls")
-    def tool_calls_text(self, thread: Thread) -> SafeString:
-        return _as_block(json.dumps(thread.tool_calls) if thread.tool_calls else "")
+    def tools(self, thread: Thread) -> SafeString:
+        return _json_block(json.dumps(thread.tool_calls) if thread.tool_calls else "")
+
+    @display(description="messages")
+    def everything(self, thread: Thread) -> SafeString:
+        return _json_block(thread.messages)
 
 
 def _shortened(text: str) -> str:
     return Truncator(text.strip()).chars(SHOWN) or "–"
 
 
-def _as_block(text: str) -> SafeString:
-    """JSON, laid out; a text that was cut is no JSON any more and stays as it is."""
+def _block(text: str) -> SafeString:
+    return format_html('<pre class="console-block">{}</pre>', text) if text else mark_safe("–")
+
+
+def _json_block(text: str) -> SafeString:
+    """Laid out; a text that was cut is no JSON any more and stays as it is."""
     try:
-        text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+        return _block(json.dumps(json.loads(text), indent=2, ensure_ascii=False))
     except ValueError:
-        text = text or "–"
-    return format_html('<pre class="console-block">{}</pre>', text)
+        return _block(text)

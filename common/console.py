@@ -13,7 +13,7 @@ from unfold import decorators
 from unfold.contrib.filters.admin import RangeDateFilter
 from unfold.paginator import InfinitePaginator
 from unfold.utils import parse_date_str
-from unfold.widgets import UnfoldAdminDecimalFieldWidget
+from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWidget
 
 from common.money import DECIMALS, MoneyField
 
@@ -50,6 +50,11 @@ def money(amount: Decimal | None, empty: str = "–") -> str:
     return f"{'-' if amount < 0 else ''}${whole}.{decimals.rstrip('0'):0<2}"
 
 
+def glance(amount: Decimal) -> str:
+    """Money among other figures: cents, or four decimals where cents would say nothing."""
+    return f"${amount:,.2f}" if amount >= 1 or not amount else f"${amount:,.4f}"
+
+
 class MoneyInput(UnfoldAdminDecimalFieldWidget):  # type: ignore[misc]  # unfold has no types
     """A number field that shows 10, not 10.0000000000, and steps by cents."""
 
@@ -63,7 +68,7 @@ class MoneyInput(UnfoldAdminDecimalFieldWidget):  # type: ignore[misc]  # unfold
 class ConsoleAdmin(ModelAdmin):
     """The console's base: money inputs, and no list without its relations."""
 
-    formfield_overrides = {MoneyField: {"widget": MoneyInput}, models.URLField: {"assume_scheme": "https"}}
+    formfield_overrides = {MoneyField: {"widget": MoneyInput}, models.URLField: {"widget": UnfoldAdminTextInputWidget, "assume_scheme": "https"}}
     list_filter_sheet = False
     list_per_page = 50
 

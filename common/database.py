@@ -6,10 +6,15 @@ from contextlib import contextmanager
 from django.db import DEFAULT_DB_ALIAS, connection, connections
 
 
-def use_own_connection() -> None:
-    """Give the current thread a connection outside the pool: it must not wait for those that it serves."""
+def use_own_connection(*, sqlite_timeout_seconds: float) -> None:
+    """Give the current thread a connection outside the pool: it must not wait for those that it serves.
+
+    On SQLite it waits for a lock no longer than that, since SQLite's waiting stops every greenlet of the process.
+    """
     own = connections.create_connection(DEFAULT_DB_ALIAS)
     options = {name: value for name, value in own.settings_dict["OPTIONS"].items() if name != "pool"}
+    if own.vendor == "sqlite":
+        options["timeout"] = sqlite_timeout_seconds
     own.settings_dict = {**own.settings_dict, "OPTIONS": options}
     connections[DEFAULT_DB_ALIAS] = own
 

@@ -218,7 +218,7 @@ UNFOLD = {
     "SITE_TITLE": "Weighbridge",
     "SITE_HEADER": "Weighbridge",
     "SITE_SUBHEADER": "LLM gateway",
-    "SITE_SYMBOL": "scale",
+    "SITE_SYMBOL": "balance",
     "SITE_URL": reverse_lazy("admin:index"),
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_HISTORY": True,

@@ -46,6 +46,8 @@ class ProviderKeyInline(TabularInline):
     fields = ("name", "masked", "secret", "is_enabled")
     readonly_fields = ("masked",)
     extra = 0
+    hide_title = True
+    verbose_name = "key"
     verbose_name_plural = "Keys: each caller keeps to one of them"
 
     @admin.display(description="stored")
@@ -83,6 +85,11 @@ class ProviderAdmin(ConsoleAdmin):
         providers: QuerySet[Provider] = super().get_queryset(request)
         return providers.annotate(keys_=enabled_keys, models_=Count("models", distinct=True))
 
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change=change, **kwargs)
+        _shorten(form, "config")
+        return form
+
     @display(description="enabled keys", ordering="keys_")
     def key_count(self, provider: Any) -> int:
         return int(provider.keys_)
@@ -90,6 +97,13 @@ class ProviderAdmin(ConsoleAdmin):
     @display(description="models", ordering="models_")
     def model_count(self, provider: Any) -> int:
         return int(provider.models_)
+
+
+def _shorten(form: Any, *names: str) -> None:
+    """Texts that are a line or two, most of the time."""
+    for name in names:
+        if name in form.base_fields:
+            form.base_fields[name].widget.attrs["rows"] = 3
 
 
 class PricedFilter(admin.SimpleListFilter):
@@ -139,6 +153,7 @@ class AIModelAdmin(ConsoleAdmin):
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change=change, **kwargs)
+        _shorten(form, "description", "abilities", "extra_args")
         if "upstream_name" in form.base_fields:
             form.base_fields["upstream_name"].required = False
             form.base_fields["upstream_name"].help_text = "What the provider calls it. Empty: the same."

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
 
 from accounts.admin.explanation import Explanation
@@ -58,8 +59,8 @@ class ChargeAdmin(BigTableAdmin):
     )
 
     @display(description="time")
-    def when(self, charge: Charge) -> Any:
-        return charge.created_at
+    def when(self, charge: Charge) -> str:
+        return f"{timezone.localtime(charge.created_at):%Y-%m-%d %H:%M:%S}"
 
     @display(description="in")
     def tokens_in(self, charge: Charge) -> str:

@@ -1,6 +1,7 @@
 """API keys and their groups: issued, granted, revoked through the services."""
 
 from decimal import Decimal
+from math import ceil
 from typing import Any, cast
 
 from django import forms
@@ -16,7 +17,7 @@ from unfold.enums import ActionVariant
 from accounts.models import ApiKey, Group, GroupGrant, KeyGrant, User
 from accounts.services import keys
 from accounts.services.ledger.decisions import first_of_month
-from common.console import ConsoleAdmin, ModelForm, MoneyInput, TabularInline, action, display, money
+from common.console import ConsoleAdmin, ModelForm, MoneyInput, TabularInline, action, display, glance, money
 
 NO_LIMIT = "no limit"
 FIELDS = ("name", "email", "role", "group", "all_models", "month_quota", "expires_at")
@@ -26,6 +27,8 @@ class KeyGrantInline(TabularInline):
     model = KeyGrant
     autocomplete_fields = ("model",)
     extra = 0
+    hide_title = True
+    verbose_name = "grant"
     verbose_name_plural = "Models granted to this key"
 
 
@@ -33,6 +36,8 @@ class GroupGrantInline(TabularInline):
     model = GroupGrant
     autocomplete_fields = ("model",)
     extra = 0
+    hide_title = True
+    verbose_name = "grant"
     verbose_name_plural = "Models granted to this group"
 
 
@@ -116,15 +121,16 @@ class ApiKeyAdmin(ConsoleAdmin):
 
     @display(description="used this month", ordering="month_fee")
     def used(self, key: ApiKey) -> str:
-        return f"{money(month_fee(key))} of {money(key.month_quota, NO_LIMIT)}"
+        used = glance(month_fee(key))
+        return f"{used}, {NO_LIMIT}" if key.month_quota is None else f"{used} of {money(key.month_quota)}"
 
     @display(description="balance", ordering="balance")
     def balance_usd(self, key: ApiKey) -> str:
-        return money(key.balance)
+        return glance(key.balance)
 
     @display(description="spent", ordering="spent")
     def spent_usd(self, key: ApiKey) -> str:
-        return money(key.spent)
+        return glance(key.spent)
 
     # Rights
 
@@ -178,6 +184,7 @@ class ApiKeyAdmin(ConsoleAdmin):
             **self.admin_site.each_context(request),
             "title": f"Key {obj.name}",
             "opts": self.opts,
+            "original": obj,
             "key": obj,
             "secret": request.issued_key.secret,  # type: ignore[attr-defined]  # set by `save_model`
             "can_call": obj.all_models or obj.group_id is not None or obj.grants.exists(),
@@ -210,7 +217,7 @@ class ApiKeyAdmin(ConsoleAdmin):
             self.log_change(request, key, "Revoked.")
             messages.success(request, f"{key} is revoked. No call with it is admitted any more.")
             return HttpResponseRedirect(reverse("admin:accounts_apikey_change", args=[key.pk]))
-        context = {"title": f"Revoke {key.name}", "opts": self.opts, "key": key}
+        context = {"title": f"Revoke {key.name}", "opts": self.opts, "original": key, "key": key}
         return TemplateResponse(
             request, "admin/console/key_revoke.html", {**self.admin_site.each_context(request), **context}
         )
@@ -237,7 +244,7 @@ def month_fee(key: ApiKey) -> Decimal:
 def panel_of(key: ApiKey) -> dict[str, Any]:
     """The counters above a key's form."""
     used = month_fee(key)
-    percent = min(int(used * 100 / key.month_quota), 100) if key.month_quota else 0
+    percent = min(ceil(used * 100 / key.month_quota), 100) if key.month_quota else 0
     return {
         "key": key,
         "state": state_of(key),

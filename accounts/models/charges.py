@@ -66,8 +66,13 @@ class Charge(Row):
     state = models.CharField(max_length=8, choices=State.choices, default=State.HELD)
     outcome = models.CharField(max_length=16, choices=Outcome.choices, default=Outcome.RUNNING)
     error = models.CharField(max_length=500, blank=True, help_text="Why it failed, in the upstream's words.")
-    model = models.ForeignKey("providers.AIModel", models.SET_NULL, null=True, related_name="charges")
-    provider = models.ForeignKey("providers.Provider", models.SET_NULL, null=True, related_name="charges")
+    # Without constraints in the database: a model deleted in the middle of a call must not stop its settlement.
+    model = models.ForeignKey(
+        "providers.AIModel", models.SET_NULL, null=True, related_name="charges", db_constraint=False
+    )
+    provider = models.ForeignKey(
+        "providers.Provider", models.SET_NULL, null=True, related_name="charges", db_constraint=False
+    )
     model_name = models.CharField(max_length=255, help_text="The public name at the time.")
     provider_name = models.CharField(max_length=255)
     upstream_name = models.CharField(max_length=255)

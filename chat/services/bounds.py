@@ -65,7 +65,7 @@ def choices(body: JSON) -> int:
 def output_limit(body: JSON, target: Target) -> int:
     """The most answer tokens of one choice: what the caller or the model's row says, or the setting's guess."""
     merged = {**target.extra_args, **body}
-    stated = [merged[field] for field in OUTPUT_FIELDS if merged.get(field)]
+    stated = [merged[field] for field in OUTPUT_FIELDS if isinstance(merged.get(field), int) and merged[field] > 0]
     limit = max(stated, default=target.max_output or settings.DEFAULT_MAX_OUTPUT_TOKENS)
     return int(min(limit, MOST_TOKENS))
 

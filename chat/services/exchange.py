@@ -131,7 +131,7 @@ class Exchange:
             request_id=self.call.request_id,
             key_id=self.call.caller.id,
             outcome=outcome,
-            deployment=deployment_of(self.target),
+            deployment=None if self.target is self.targets[0] else deployment_of(self.target),
             tokens=tokens,
             usage_source=source,
             error=error,

@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.models import ApiKey, Charge, Outcome, State
-from common.console import money
+from common.console import glance, money
 from common.money import MoneyField
 from gateway.console import start
 
@@ -139,11 +139,6 @@ def _totals(row: dict[str, Any], prefix: str) -> Totals:
 # What is shown of it
 
 
-def rounded(amount: Decimal) -> str:
-    """Money at a glance: cents, or four decimals where cents would say nothing."""
-    return f"${amount:,.2f}" if amount >= 1 or not amount else f"${amount:,.4f}"
-
-
 def short(count: int) -> str:
     """1234567 as 1.23M."""
     for size, suffix in ((10**9, "B"), (10**6, "M"), (10**4, "k")):
@@ -161,7 +156,7 @@ def cards(traffic: Traffic) -> list[dict[str, str]]:
     return [
         _card("Calls", "swap_vert", f"{day.calls:,}", f"{month.calls:,}"),
         _card("Tokens", "token", short(day.tokens), short(month.tokens)),
-        _card("Spend", "payments", rounded(day.spend), rounded(month.spend)),
+        _card("Spend", "payments", glance(day.spend), glance(month.spend)),
         _card("Errors", "error", f"{day.errors:,}", f"{month.errors:,}", _rate(month)),
     ]
 
@@ -214,7 +209,7 @@ def _top(title: str, ranked: list[tuple[Any, Totals]], names: dict[int, str] | N
                 "name": names.get(name, "") if names is not None else name,
                 "id": name if names is not None else None,
                 "calls": f"{totals.calls:,}",
-                "spend": rounded(totals.spend),
+                "spend": glance(totals.spend),
                 "percent": int(totals.spend * 100 / most) if most else 0,
             }
             for name, totals in ranked

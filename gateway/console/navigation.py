@@ -22,6 +22,7 @@ def items(request: HttpRequest) -> list[dict[str, Any]]:
             _table("API keys", "key", "accounts", "apikey"),
             _table("Groups", "workspaces", "accounts", "group"),
             _table("Payments", "payments", "accounts", "payment"),
+            _link("API docs", "api", "docs"),
         ),
         _group(
             "Upstreams",
@@ -33,7 +34,6 @@ def items(request: HttpRequest) -> list[dict[str, Any]]:
             _table("Users", "group", "accounts", "user"),
             _table("Failed log-ins", "lock_clock", "axes", "accessattempt"),
         ),
-        _group("Reference", _link("API docs", "api", "docs")),
     ]
 
 

@@ -32,6 +32,7 @@ class ProbeAdmin(ConsoleAdmin):
             **self.admin_site.each_context(request),
             "title": f"Test {row}",
             "opts": self.opts,
+            "original": row,
             "row": row,
             "question": probes.QUESTION,
             "max_tokens": probes.MAX_TOKENS,

@@ -74,12 +74,16 @@ class Watch:
     def _run(self) -> None:
         while True:
             time.sleep(LOOK_EVERY_SECONDS)
-            for descriptor, _ in self._poll.poll(0) if self._tokens else ():
-                with self._lock:
-                    token = self._tokens.pop(descriptor, None)
-                    self._poll.unregister(descriptor)
-                if token is not None:
-                    token.cancel()
+            for token in self._departed():
+                token.cancel()
+
+    def _departed(self) -> list[CancelToken]:
+        """Under the lock, so that no descriptor can have become another client's meanwhile."""
+        with self._lock:
+            gone = [descriptor for descriptor, _ in self._poll.poll(0)] if self._tokens else []
+            for descriptor in gone:
+                self._poll.unregister(descriptor)
+            return [self._tokens.pop(descriptor) for descriptor in gone]
 
 
 def _nothing() -> None:

@@ -8,7 +8,7 @@ PROBE_SECONDS = 2
 
 
 def answers(server: str) -> bool:
-    """Whether the server at this host:port takes calls. Any answer but a 5xx will do: the settings may refuse a probe."""
+    """Whether this host:port takes calls. Any answer but a 5xx will do: settings may refuse a probe."""
     connection = http.client.HTTPConnection(server, timeout=PROBE_SECONDS)
     try:
         connection.request("GET", "/health", headers={"Host": _host(), "X-Forwarded-Proto": "https"})

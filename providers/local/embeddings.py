@@ -17,6 +17,7 @@ JSON = dict[str, Any]
 
 MOST_INPUTS = 256
 MOST_BYTES = 4 * 1024 * 1024
+MOST_DISCARDED_BYTES = 8 * MOST_BYTES
 IDLE_SECONDS = 120
 FORMATS = ("float", "base64")
 INPUT_WANTED = "a text, or a list of texts, that is not empty"
@@ -137,10 +138,17 @@ class Handler(BaseHTTPRequestHandler):
         if not length.isdecimal():
             raise Refusal("Send a Content-Length.", status=411)
         if int(length) > MOST_BYTES:
+            self._discard(int(length))
             raise Refusal(f"The body is larger than {MOST_BYTES} bytes.", status=413, code="request_too_large")
         raw = self.rfile.read(int(length))
         self.close_connection = self.headers.get("Connection", "").lower() == "close"
         return raw
+
+    def _discard(self, length: int) -> None:
+        """A client that is still sending would never read why it is refused."""
+        left = min(length, MOST_DISCARDED_BYTES)
+        while left > 0 and (part := self.rfile.read(min(left, 65536))):
+            left -= len(part)
 
     def _send(self, status: int, body: JSON) -> None:
         data = json.dumps(body).encode()

@@ -1,6 +1,7 @@
 """The ledger writer against a real database: batches, faults, and what it never loses."""
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -9,7 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 from django.test import override_settings
 from django.utils import timezone
 
@@ -21,8 +22,9 @@ from accounts.services.ledger import writer as ledger
 from accounts.services.ledger.audit import audit
 from accounts.services.ledger.batch import Batch
 from accounts.services.ledger.types import Admission, Deployment, Prices, Settled, Settlement, Tokens
-from accounts.services.ledger.worker import InFlightPage, identity, is_gone, read_page
+from accounts.services.ledger.worker import InFlightPage, identity, inflight_directory, is_gone, read_page
 from common.models import ConfigVersion
+from providers.models import AIModel
 from tests import factories
 
 USD = 10**10
@@ -228,7 +230,7 @@ def orphan(key: IssuedKey, deployment: Deployment, calls: int = 1) -> tuple[Work
 
 def test_a_dead_process_is_swept_from_what_it_wrote_down(key: IssuedKey, deployment: Deployment) -> None:
     worker, (unsent, sent, unknown) = orphan(key, deployment, 3)
-    page = InFlightPage(ledger.inflight_directory() / f"{worker.uuid}.slots")
+    page = InFlightPage(inflight_directory() / f"{worker.uuid}.slots")
     page.take(unsent, 5)
     slot = page.take(sent, 5)
     page.sent(slot)
@@ -297,3 +299,31 @@ def test_results_come_back_in_order_for_a_mixed_batch(key: IssuedKey, deployment
     kinds = [type(result).__name__ for result in results]
     assert kinds == ["Admitted", "Admitted", "Settled", "Admitted"]
     assert isinstance(results[2], Settled)
+
+
+def test_a_model_deleted_in_the_middle_of_a_call_does_not_stop_its_settlement(
+    key: IssuedKey, deployment: Deployment
+) -> None:
+    asked = admission(key, deployment)
+    ledger.writer().admit(asked)
+    AIModel.objects.all().delete()
+    assert ledger.writer().settle(done(asked)).fee > 0
+    assert audit() == []
+
+
+def test_an_error_text_that_no_database_takes_is_left_out(key: IssuedKey, deployment: Deployment) -> None:
+    asked = admission(key, deployment)
+    ledger.writer().admit(asked)
+    ledger.writer().settle(done(asked, error="a\0b" + "\ud800"))
+    assert Charge.objects.get().state == State.SETTLED
+
+
+def test_a_lock_held_by_another_process_is_waited_for(key: IssuedKey, deployment: Deployment) -> None:
+    asked = admission(key, deployment)
+    ledger.writer()
+    with transaction.atomic():
+        list(ApiKey.objects.select_for_update())
+        waiting = ThreadPoolExecutor(1).submit(ledger.writer().admit, asked)
+        time.sleep(0.3)
+        assert not waiting.done()
+    assert waiting.result(10).hold > 0

@@ -9,6 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import ApiKey, State
+from common.console import glance
 from gateway.console import dashboard
 from providers.models import AIModel
 from tests import factories
@@ -102,4 +103,4 @@ def test_large_counts_are_short(count: int, text: str) -> None:
 
 @pytest.mark.parametrize(("amount", "text"), [("0", "$0.00"), ("0.00014", "$0.0001"), ("1234.5", "$1,234.50")])
 def test_money_at_a_glance(amount: str, text: str) -> None:
-    assert dashboard.rounded(Decimal(amount)) == text
+    assert glance(Decimal(amount)) == text

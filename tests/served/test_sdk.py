@@ -1,4 +1,4 @@
-"""The official OpenAI SDK, unchanged, against a served gateway: over an OpenAI-compatible upstream and over Anthropic."""
+"""The official OpenAI SDK, unchanged, against a served gateway: over an OpenAI-compatible upstream and Anthropic's."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,8 @@ from tests.fakes.openai import FakeOpenAI
 from tests.served.gateway import ServedGateway
 
 HELLO = [{"role": "user", "content": "hi"}]
-FINISH = {"echo": "length", "claude-echo": "stop"}  # how each fake ends a short answer
+FINISH = {"echo": "length", "claude-echo": "stop"}  # how each fake ends its answer
+OUTPUT_TOKENS = {"echo": 4, "claude-echo": 23}  # and what it reports
 LOOK = {
     "type": "function",
     "function": {"name": "look", "description": "Look.", "parameters": {"type": "object", "properties": {}}},
@@ -61,7 +62,7 @@ def test_chat(sdk: openai.OpenAI, model: str) -> None:
     answer = sdk.chat.completions.create(model=model, messages=HELLO, max_tokens=4)
     assert answer.choices[0].message.content
     assert answer.choices[0].finish_reason == FINISH[model]
-    assert answer.usage is not None and answer.usage.completion_tokens == 4
+    assert answer.usage is not None and answer.usage.completion_tokens == OUTPUT_TOKENS[model]
     assert answer._request_id is not None and answer._request_id.startswith("req_")
 
 
@@ -75,7 +76,7 @@ def test_stream(sdk: openai.OpenAI, model: str) -> None:
     text = "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices)
     assert len(text.split()) == 4
     assert [choice.finish_reason for chunk in chunks for choice in chunk.choices][-1] == FINISH[model]
-    assert chunks[-1].usage is not None and chunks[-1].usage.completion_tokens == 4
+    assert chunks[-1].usage is not None and chunks[-1].usage.completion_tokens == OUTPUT_TOKENS[model]
 
 
 @pytest.mark.parametrize("model", ["echo", "claude-echo"])

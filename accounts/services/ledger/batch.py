@@ -94,7 +94,13 @@ class Batch:
         state = State.RELEASED if request.is_release else State.SETTLED
         tokens = request.tokens
         counts = (tokens.input, tokens.cached_read, tokens.cached_write, tokens.output, tokens.reasoning)
-        story = (self.stamp, state.value, request.outcome.value, request.error[:500], request.attempts)
+        story = (
+            self.stamp,
+            state.value,
+            request.outcome.value,
+            request.error[:500].replace("\0", ""),
+            request.attempts,
+        )
         return (*story, *counts, request.usage_source.value)
 
     def _keep(self, request: Settlement, charge_id: int, row: Row, account: Account) -> None:

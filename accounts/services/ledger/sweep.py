@@ -13,8 +13,7 @@ from django.utils import timezone
 from accounts.models import Charge, Outcome, State, UsageSource, Worker
 from accounts.services.ledger.batch import Batch
 from accounts.services.ledger.types import Settled, Settlement, Tokens
-from accounts.services.ledger.worker import InFlight, is_gone, read_page
-from accounts.services.ledger.writer import inflight_directory
+from accounts.services.ledger.worker import InFlight, inflight_directory, is_gone, read_page
 
 logger = logging.getLogger(__name__)
 

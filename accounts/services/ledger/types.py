@@ -102,7 +102,10 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """How a call ended. Settling the same request twice does nothing the second time."""
+    """How a call ended. Settling the same request twice does nothing the second time.
+
+    `deployment` is None when the call was served by the one that the hold was written with.
+    """
 
     request_id: str
     key_id: int

@@ -2,15 +2,28 @@
 
 import mmap
 import os
+import secrets
+import socket
 import struct
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from django.conf import settings
+
 SLOT = struct.Struct("<40sBxxxIQQ")  # request id, state, prompt tokens, output tokens, reserved
 FREE, ADMITTED, SENT = 0, 1, 2
 SLOTS_PER_GROWTH = 4096
+
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+RANDOM = secrets.token_hex(8)
+
+
+def inflight_directory() -> Path:
+    """Where this machine's processes keep their pages."""
+    return Path(settings.VAR_DIR) / "inflight"
 
 
 def identity() -> str:
@@ -19,8 +32,13 @@ def identity() -> str:
 
 
 def identity_of(pid: int) -> str:
-    """Machine boot, process namespace, process id and start; raises OSError when there is no such process."""
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    """Machine boot, process namespace, process id and start; raises OSError when there is no such process.
+
+    Where the system shows no /proc the identity is unique but can't be looked up: silence alone tells then.
+    """
+    if not BOOT_ID.exists():
+        return f"{socket.gethostname()}/no proc/{pid}/{RANDOM}"
+    boot = BOOT_ID.read_text().strip()
     namespace = os.readlink(f"/proc/{pid}/ns/pid")
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     if fields[0] in "ZX":
@@ -31,8 +49,7 @@ def identity_of(pid: int) -> str:
 def is_gone(other: str) -> bool | None:
     """Whether the process of that identity is surely gone; None: it lives elsewhere, so this machine can't tell."""
     boot, namespace, pid, _ = other.rsplit("/", 3)
-    here = identity()
-    if [boot, namespace] != here.rsplit("/", 3)[:2]:
+    if not BOOT_ID.exists() or [boot, namespace] != identity().rsplit("/", 3)[:2]:
         return None
     try:
         return identity_of(int(pid)) != other

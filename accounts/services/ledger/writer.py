@@ -19,16 +19,20 @@ from django.utils import timezone
 
 from accounts.errors import LedgerUnavailable
 from accounts.models import Outcome, Worker
+from accounts.services.ledger import sweep
 from accounts.services.ledger.batch import Batch, Request, Result
 from accounts.services.ledger.types import Admission, Admitted, Settled, Settlement
-from accounts.services.ledger.worker import InFlightPage, identity
+from accounts.services.ledger.worker import InFlightPage, identity, inflight_directory
 from common.database import use_own_connection
 
 logger = logging.getLogger(__name__)
 
 MAX_BATCH = 256
 HEARTBEAT_SECONDS = 5.0
+SWEEP_SECONDS = 60.0
 LONGEST_PAUSE_SECONDS = 5.0
+LOCK_TRY_SECONDS = 0.02
+UNSTORABLE = "Its text could not be stored."
 
 
 class Ticket:
@@ -66,7 +70,8 @@ class Writer:
         self._queue: queue.SimpleQueue[Ticket | None] = queue.SimpleQueue()
         self._retry: list[Ticket] = []
         self._pause_seconds = 0.0
-        self._heartbeat_at = 0.0
+        self._heartbeat_at = -HEARTBEAT_SECONDS
+        self._swept_at = time.monotonic()
         self.page = InFlightPage((inflight_dir or inflight_directory()) / f"{self.worker_id}.slots")
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
         self._thread.start()
@@ -103,12 +108,19 @@ class Writer:
     # The thread's own side
 
     def _run(self) -> None:
-        use_own_connection()
+        use_own_connection(sqlite_timeout_seconds=LOCK_TRY_SECONDS)
         try:
-            while self._turn():
+            while self._survives_turn():
                 pass
         finally:
             connection.close()
+
+    def _survives_turn(self) -> bool:
+        try:
+            return self._turn()
+        except Exception:  # without this thread there is no ledger; its callers time out, and the sweep finds them
+            logger.critical("the ledger writer failed", exc_info=True)
+            return True
 
     def _turn(self) -> bool:
         """One batch; False when told to stop and nothing is left to write."""
@@ -119,6 +131,7 @@ class Writer:
             waiting, self._retry = [*self._retry, *waiting], []
         if not is_last:
             self._beat()
+            self._sweep()
         if waiting:
             self._commit(waiting)
         return not is_last
@@ -143,7 +156,7 @@ class Writer:
 
     def _commit(self, tickets: Sequence[Ticket]) -> None:
         try:
-            results = Batch(connection, self.worker_id).run([ticket.request for ticket in tickets])
+            results = self._run_batch([ticket.request for ticket in tickets])
         except (OperationalError, InterfaceError) as error:
             self._postpone(tickets, error)
         except Exception as error:  # whatever one request did wrong, the others must not pay for it
@@ -152,6 +165,17 @@ class Writer:
             self._pause_seconds = 0.0
             for ticket, result in zip(tickets, results, strict=True):
                 self._deliver(ticket, result)
+
+    def _run_batch(self, requests: Sequence[Request]) -> list[Result]:
+        """On SQLite another process may hold the lock: wait for it in small steps, in which streams go on."""
+        deadline = time.monotonic() + settings.LEDGER_WAIT_SECONDS
+        while True:
+            try:
+                return Batch(connection, self.worker_id).run(requests)
+            except OperationalError as error:
+                if "database is locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(LOCK_TRY_SECONDS)
 
     def _deliver(self, ticket: Ticket, result: Result) -> None:
         if not ticket.deliver(result) and isinstance(result, Admitted):
@@ -166,9 +190,9 @@ class Writer:
         (ticket,) = tickets
         request = ticket.request
         logger.error("the ledger could not write %s", request.request_id, exc_info=error)
-        if isinstance(request, Settlement) and request.record is not None:
+        if isinstance(request, Settlement) and request.error != UNSTORABLE:
             # What was said can't be stored (its text, say); what it cost can, and must.
-            ticket.request = _without_record(request)
+            ticket.request = replace(request, record=None, error=UNSTORABLE)
             self._commit([ticket])
         else:
             ticket.deliver(LedgerUnavailable("The ledger could not write this call."))
@@ -199,17 +223,20 @@ class Writer:
             logger.warning("no heartbeat: %s", error)
             connection.close()
 
-
-def inflight_directory() -> Path:
-    return Path(settings.VAR_DIR) / "inflight"
+    def _sweep(self) -> None:
+        """Now and then, look for holds that a process on another machine left behind."""
+        if time.monotonic() - self._swept_at < SWEEP_SECONDS:
+            return
+        self._swept_at = time.monotonic()
+        try:
+            sweep.sweep()
+        except Error as error:
+            logger.warning("no sweep: %s", error)
+            connection.close()
 
 
 def _release(request: Request) -> Settlement:
     return Settlement(request.request_id, request.key_id, Outcome.GATEWAY_ERROR, error="not sent: no ledger")
-
-
-def _without_record(request: Settlement) -> Settlement:
-    return replace(request, record=None, error=request.error or "its text could not be stored")
 
 
 _writer: Writer | None = None

@@ -3,15 +3,18 @@
 import sys
 from typing import Any
 
+import psycopg
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
-from django.db import Error, connections
+from django.db import Error, connection, connections
 
 from gateway.up import CannotStart, embedded, first_run
 from gateway.up.banner import banner
 from gateway.up.guards import check_port, only_one, own_address
 from gateway.up.supervisor import Supervisor, write
+
+CONNECT_SECONDS = 10
 
 
 class Command(BaseCommand):
@@ -35,12 +38,21 @@ class Command(BaseCommand):
 def prepare() -> embedded.Ports | None:
     """Bring the database up to date, and say where the embedded models shall listen."""
     write("Preparing the database …")
+    check_database()
     call_command("migrate", verbosity=0, interactive=False)
     settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
     if settings.EMBEDDED_MODEL:
         return embedded.install()
     embedded.switch_off()
     return None
+
+
+def check_database() -> None:
+    """Ask PostgreSQL without the pool, which would wait and then hide why behind its own time-out."""
+    if connection.vendor == "postgresql":
+        parameters = {"connect_timeout": CONNECT_SECONDS, **connection.get_connection_params()}
+        with connection.wrap_database_errors:
+            psycopg.connect(**parameters).close()
 
 
 def serve(ports: embedded.Ports | None) -> int:
@@ -63,8 +75,8 @@ def planned(ports: embedded.Ports | None) -> first_run.FirstRun:
 
 def release_database() -> None:
     """From here on this process only watches; PostgreSQL's pool would keep connections and threads."""
-    for connection in connections.all(initialized_only=True):
-        connection.close()
-        close_pool = getattr(connection, "close_pool", None)
+    for each in connections.all(initialized_only=True):
+        each.close()
+        close_pool = getattr(each, "close_pool", None)
         if close_pool:
             close_pool()
