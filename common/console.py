@@ -68,7 +68,10 @@ class MoneyInput(UnfoldAdminDecimalFieldWidget):  # type: ignore[misc]  # unfold
 class ConsoleAdmin(ModelAdmin):
     """The console's base: money inputs, and no list without its relations."""
 
-    formfield_overrides = {MoneyField: {"widget": MoneyInput}, models.URLField: {"widget": UnfoldAdminTextInputWidget, "assume_scheme": "https"}}
+    formfield_overrides = {
+        MoneyField: {"widget": MoneyInput},
+        models.URLField: {"widget": UnfoldAdminTextInputWidget, "assume_scheme": "https"},
+    }
     list_filter_sheet = False
     list_per_page = 50
 

@@ -13,6 +13,7 @@ from django.urls import reverse_lazy
 from gateway.secrets import BASE_DIR, var_dir
 
 env = environ.FileAwareEnv()  # NAME_FILE=/run/secrets/name works for every setting
+FLAGS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 VAR_DIR = var_dir()
 if (VAR_DIR / "secrets.env").is_file():
     environ.Env.read_env(VAR_DIR / "secrets.env")  # what the environment already says wins
@@ -26,18 +27,26 @@ def required(name: str) -> str:
     return str(value)
 
 
+def flag(name: str, *, default: bool) -> bool:
+    """A yes or no. The library reads every word that it does not know as no, which is no way to open or shut a door."""
+    value = env.str(name, default=str(default)).strip().lower()
+    if value not in FLAGS:
+        raise ImproperlyConfigured(f"{name} is true or false, not {value!r}.")
+    return FLAGS[value]
+
+
 # Secrets
 SECRET_KEY = required("SECRET_KEY")
 FIELD_ENCRYPTION_KEYS = required("FIELD_ENCRYPTION_KEYS").split(",")
 API_KEY_PEPPER = required("API_KEY_PEPPER")
 
 # Web
-DEBUG = env.bool("DEBUG", default=False)
+DEBUG = flag("DEBUG", default=False)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
-SECURE_SSL = env.bool("SECURE_SSL", default=False)
+SECURE_SSL = flag("SECURE_SSL", default=False)
 SECURE_SSL_REDIRECT = SECURE_SSL
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("TRUST_PROXY", default=False) else None
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if flag("TRUST_PROXY", default=False) else None
 SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", default=31_536_000 if SECURE_SSL else 0)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_SSL
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL
@@ -175,9 +184,9 @@ CONTENT_SECURITY_POLICY = {
 MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", default=20 * 1024 * 1024)
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 DEFAULT_MAX_OUTPUT_TOKENS = env.int("DEFAULT_MAX_OUTPUT_TOKENS", default=4096)
-EGRESS_ALLOW_PRIVATE = env.bool("EGRESS_ALLOW_PRIVATE", default=True)
+EGRESS_ALLOW_PRIVATE = flag("EGRESS_ALLOW_PRIVATE", default=True)
 UPSTREAM_POOL_SIZE = env.int("UPSTREAM_POOL_SIZE", default=1000)
-HISTORY = env.bool("HISTORY", default=True)
+HISTORY = flag("HISTORY", default=True)
 HISTORY_MAX_CHARS = env.int("HISTORY_MAX_CHARS", default=64_000)
 WEB_WORKERS = env.int("WEB_WORKERS", default=1)
 SHUTDOWN_SECONDS = env.int("SHUTDOWN_SECONDS", default=30)
@@ -186,7 +195,7 @@ LEDGER_WAIT_SECONDS = env.float("LEDGER_WAIT_SECONDS", default=10.0)
 # `manage.py up`
 HOST = env.str("HOST", default="127.0.0.1")
 PORT = env.int("PORT", default=8000)
-EMBEDDED_MODEL = env.bool("EMBEDDED_MODEL", default=True)
+EMBEDDED_MODEL = flag("EMBEDDED_MODEL", default=True)
 
 REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",

@@ -68,6 +68,7 @@ def everything(browser: Browser, url: str, operator: User, folder: Path) -> None
         for name, path in _paths().items():
             visit.page.goto(path)
             visit.picture(folder / f"{name}-{size}-{theme}.png")
+        _filters(visit, folder / f"filters-{size}-{theme}.png")
         _secret(visit, folder / f"secret-{size}-{theme}.png")
         _probe(visit, folder / f"probe-{size}-{theme}.png")
         print("\n".join(visit.complaints))
@@ -87,6 +88,13 @@ def _paths() -> dict[str, str]:
         **{f"add-{name}": reverse(f"admin:{name}_add") for name in adds},
         **{f"row-{name}": reverse(f"admin:{name}_change", args=[of.objects.last().pk]) for name, of in rows_.items()},
     }
+
+
+def _filters(visit: Visit, path: Path) -> None:
+    visit.page.goto(reverse("admin:accounts_charge_changelist"))
+    visit.page.click("text=Filters")
+    visit.page.wait_for_timeout(400)
+    visit.picture(path, full=False)
 
 
 def _secret(visit: Visit, path: Path) -> None:

@@ -1,0 +1,53 @@
+"""Settings are loud when wrong: the real program, with a real environment."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+OURS = ("SECRET_KEY", "FIELD_ENCRYPTION_KEYS", "API_KEY_PEPPER", "VAR_DIR", "DATABASE_URL", "DJANGO_SETTINGS_MODULE")
+
+
+def check(tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if name not in OURS}
+    secrets = {"SECRET_KEY": "s" * 60, "FIELD_ENCRYPTION_KEYS": "k", "API_KEY_PEPPER": "p" * 40}
+    variables = {**kept, **secrets, "VAR_DIR": str(tmp_path), **environment}
+    command = [sys.executable, "-c", "import gateway.settings as s; print(s.DATABASES['default']['ENGINE'])"]
+    return subprocess.run(command, cwd=ROOT, env=variables, text=True, capture_output=True, timeout=30)
+
+
+def test_the_defaults_are_sqlite_in_var(tmp_path: Path) -> None:
+    assert check(tmp_path).stdout.strip() == "django.db.backends.sqlite3"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("SECRET_KEY", "", "SECRET_KEY is not set"),
+        ("API_KEY_PEPPER", "", "API_KEY_PEPPER is not set"),
+        ("FIELD_ENCRYPTION_KEYS", "", "FIELD_ENCRYPTION_KEYS is not set"),
+        ("DATABASE_URL", "mysql://root@host/db", "DATABASE_URL starts with"),
+        ("SQLITE_SYNCHRONOUS", "OFF", "SQLITE_SYNCHRONOUS is NORMAL or FULL"),
+        ("TIME_ZONE", "Mars/Olympus", "is not a time zone"),
+        ("MAX_BODY_BYTES", "lots", "MAX_BODY_BYTES"),
+        ("EGRESS_ALLOW_PRIVATE", "perhaps", "EGRESS_ALLOW_PRIVATE"),
+    ],
+)
+def test_a_wrong_value_stops_the_start(tmp_path: Path, name: str, value: str, message: str) -> None:
+    done = check(tmp_path, **{name: value})
+    assert done.returncode != 0
+    assert message in done.stderr
+
+
+def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("from-a-file" * 6)
+    kept = {name: value for name, value in os.environ.items() if name not in OURS}
+    others = {"FIELD_ENCRYPTION_KEYS": "k", "API_KEY_PEPPER": "p" * 40, "VAR_DIR": str(tmp_path)}
+    variables = {**kept, **others, "SECRET_KEY_FILE": str(secret)}
+    command = [sys.executable, "-c", "import gateway.settings as s; print(s.SECRET_KEY)"]
+    done = subprocess.run(command, cwd=ROOT, env=variables, text=True, capture_output=True, timeout=30)
+    assert done.stdout.strip() == "from-a-file" * 6
