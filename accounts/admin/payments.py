@@ -37,6 +37,13 @@ class PaymentAdmin(ConsoleAdmin):
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
         return self.fields if obj else FIELDS
 
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change=change, **kwargs)
+        if "key" in form.base_fields:  # a payment is no place to make or edit a key
+            widget = form.base_fields["key"].widget
+            widget.can_add_related = widget.can_change_related = widget.can_view_related = False
+        return form
+
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
