@@ -3,6 +3,7 @@
 Standard library only, and in the grammar of Python 3.6, so that an old Python gets a sentence and no SyntaxError.
 """
 
+import fcntl
 import hashlib
 import importlib.util
 import os
@@ -10,6 +11,7 @@ import re
 import subprocess
 import sys
 import time
+from typing import IO
 
 OLDEST = (3, 11)
 ROOT = os.path.dirname(os.path.abspath(__file__))
@@ -196,13 +198,15 @@ def pip_command(lock: str) -> "list[str]":
     return command
 
 
-def install(lock: str) -> None:
+def install(lock: str, inherited: int) -> None:
+    """`inherited` is the file that is locked: should this process be killed, pip keeps others out until it ends."""
     progress = Progress(packages(lock))
     say("Downloading packages (about 250 MB the first time) ...")
     environment = dict(os.environ, PIP_RESUME_RETRIES="5", PYTHONUNBUFFERED="1", LC_ALL="C.UTF-8")
     process = subprocess.Popen(
         pip_command(lock),
         env=environment,
+        pass_fds=[inherited],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -221,11 +225,22 @@ def install(lock: str) -> None:
     progress.tell("Installed.")
 
 
+def wait_for_turn(file: "IO[str]") -> None:
+    """Two at once would unpack into each other's .venv. The kernel lets go of the lock with the last process."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say("Another set-up is running in this folder; waiting for it ...")
+        fcntl.flock(file, fcntl.LOCK_EX)
+
+
 def prepare(lock: str) -> None:
-    if not is_whole_venv():
-        make_venv()
-    if not is_installed(lock):
-        install(lock)
+    with open(__file__, "a") as file:
+        wait_for_turn(file)
+        if not is_whole_venv():
+            make_venv()
+        if not is_installed(lock):
+            install(lock, file.fileno())
 
 
 def main(arguments: "list[str]") -> None:

@@ -6,6 +6,7 @@ answered with 200, a ledger that does not add up); a missed target is only print
 
 import argparse
 import json
+import os
 import signal
 import sys
 import tempfile
@@ -73,8 +74,8 @@ def run(arguments: argparse.Namespace, results: Results, peers: list[str]) -> No
                 results[subject.name] = measure(subject, direct, peer_plan(plan))
 
 
-def show(results: Results, peers: list[str]) -> None:
-    print(", ".join(f"{name} {value}" for name, value in report.machine().items()), end="\n\n")
+def show(results: Results, peers: list[str], load_before: float) -> None:
+    print(", ".join(f"{name} {value}" for name, value in report.machine(load_before).items()), end="\n\n")
     print(report.table(results))
     for ratio in report.ratios(results, peers):
         print(f"\n- {ratio}", end="")
@@ -92,14 +93,15 @@ def main() -> int:
     results: Results = {}
     peers: list[str] = []
     failure = ""
+    load_before = os.getloadavg()[0]
     try:
         run(arguments, results, peers)
     except BenchError as error:
         failure = str(error)
     if results:
-        show(results, peers)
+        show(results, peers, load_before)
     if arguments.json and not failure:
-        arguments.json.write_text(json.dumps(report.as_json(results, peers), indent=1) + "\n")
+        arguments.json.write_text(json.dumps(report.as_json(results, peers, load_before), indent=1) + "\n")
     if failure:
         say(f"bench: {failure}")
     return 1 if failure else 0

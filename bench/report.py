@@ -106,12 +106,13 @@ def ratios(results: Results, peers: list[str]) -> Iterator[Ratio]:
             yield Ratio(subject, peer, name, statistics.median(theirs) / statistics.median(ours), target)
 
 
-def machine() -> dict[str, str]:
-    """What the figures depend on."""
+def machine(load_before: float) -> dict[str, str]:
+    """What the figures depend on; `load_before` tells whether others were using the machine."""
     names = ("django", "gunicorn", "gevent", "requests", "urllib3", "psycopg")
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "cpu": cpu_model(),
+        "load before": f"{load_before:.1f}",
         "python": platform.python_version(),
         "commit": git_commit(),
         **{name: version(name) for name in names},
@@ -129,10 +130,10 @@ def git_commit() -> str:
     return done.stdout.strip() if done.returncode == 0 else "none"
 
 
-def as_json(results: Results, peers: list[str]) -> dict[str, Any]:
+def as_json(results: Results, peers: list[str], load_before: float) -> dict[str, Any]:
     """Every sample, so that a later run can be compared with this one."""
     figures = {
         name: {"title": each.title, "unit": each.unit, "targets": dict(each.targets)} for name, each in FIGURES.items()
     }
     found = [vars(each) for each in ratios(results, peers)]
-    return {"machine": machine(), "figures": figures, "samples": results, "ratios": found}
+    return {"machine": machine(load_before), "figures": figures, "samples": results, "ratios": found}

@@ -10,7 +10,7 @@ from common.money import MoneyField
 class Session(Row):
     """Calls that their caller groups by a `Session-Id` of its own; two keys never share one."""
 
-    api_key = models.ForeignKey(ApiKey, models.CASCADE, related_name="sessions")
+    api_key = models.ForeignKey(ApiKey, models.CASCADE, verbose_name="API key", related_name="sessions")
     key = models.CharField("session id", max_length=128, help_text="The caller's Session-Id.")
     title = models.CharField(max_length=64, blank=True)
     calls = models.PositiveIntegerField(default=0)
@@ -30,7 +30,7 @@ class Thread(Row):
     """One exchange: what was asked, what was answered. What it cost is its Charge's to say."""
 
     charge = models.OneToOneField(Charge, models.CASCADE, related_name="thread")
-    api_key = models.ForeignKey(ApiKey, models.CASCADE, related_name="threads")
+    api_key = models.ForeignKey(ApiKey, models.CASCADE, verbose_name="API key", related_name="threads")
     session = models.ForeignKey(Session, models.CASCADE, null=True, related_name="threads")
     prompt = models.TextField(blank=True, help_text="The last message's text.")
     messages = models.TextField(blank=True, help_text="All messages, as JSON; long ones are cut.")

@@ -228,7 +228,7 @@ UNFOLD = {
     "SITE_HEADER": "Weighbridge",
     "SITE_SUBHEADER": "LLM gateway",
     "SITE_SYMBOL": "balance",
-    "SITE_URL": reverse_lazy("admin:index"),
+    "SITE_URL": "",  # the console is the site
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_HISTORY": True,
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("weighbridge/icon.svg")}],

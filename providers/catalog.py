@@ -19,6 +19,7 @@ class Vendor:
     base_url: str
     requester: type[Requester] = Requester
     max_tokens_field: str = "max_tokens"
+    requires_max_tokens: bool = False
     rename: Mapping[str, str] = field(default_factory=dict)
     drop: frozenset[str] = frozenset()
     needs_key: bool = True
@@ -31,7 +32,13 @@ def index(*vendors: Vendor) -> dict[str, Vendor]:
 VENDORS = index(
     Vendor("openai", "OpenAI", "https://api.openai.com/v1", max_tokens_field="max_completion_tokens"),
     Vendor("openai-compatible", "OpenAI-compatible server", "", needs_key=False),
-    Vendor("anthropic", "Anthropic", "https://api.anthropic.com", requester=AnthropicRequester),
+    Vendor(
+        "anthropic",
+        "Anthropic",
+        "https://api.anthropic.com",
+        requester=AnthropicRequester,
+        requires_max_tokens=True,
+    ),
     Vendor("deepseek", "DeepSeek", "https://api.deepseek.com"),
     Vendor("local", "Embedded model", "", needs_key=False),
 )

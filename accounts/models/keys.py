@@ -83,6 +83,7 @@ class ApiKey(Row):
         ordering = ("-id",)
         constraints = (
             models.CheckConstraint(condition=Q(balance__gte=0), name="apikey_balance_not_negative"),
+            models.UniqueConstraint(fields=["is_internal"], condition=Q(is_internal=True), name="apikey_one_internal"),
             models.CheckConstraint(condition=Q(held__gte=0), name="apikey_held_not_negative"),
             models.CheckConstraint(condition=Q(month_fee__gte=0), name="apikey_month_fee_not_negative"),
             models.CheckConstraint(

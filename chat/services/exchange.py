@@ -79,7 +79,11 @@ class Exchange:
 
     def _body_for(self, target: Target) -> JSON:
         body = {**target.extra_args, **self.call.body, "model": target.upstream_name}
-        if not self.call.endpoint.has_output or not self.admitted.is_limited or not target.prices[1]:
+        if not self.call.endpoint.has_output:
+            return body
+        if target.requires_max_tokens:
+            body = bounds.limited(body, target, bounds.output_limit(self.call.body, target))
+        if not self.admitted.is_limited or not target.prices[1]:
             return body
         covered = self.admitted.output_bound // bounds.choices(self.call.body)
         asked = bounds.output_limit(self.call.body, target)

@@ -42,7 +42,8 @@ class Supervisor:
 
     def __enter__(self) -> Self:
         for number in ENDING:
-            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup stays nohup
+            is_nohup = number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN
+            if not is_nohup:
                 signal.signal(number, self._note)
         return self
 

@@ -32,6 +32,7 @@ class Target:
     priority: int
     extra_args: dict[str, Any]
     max_tokens_field: str
+    requires_max_tokens: bool
     requesters: tuple[Requester, ...]
     created: int
     is_multimodal: bool
@@ -147,6 +148,7 @@ def _target(model: AIModel, requesters: tuple[Requester, ...]) -> Target:
         priority=model.priority,
         extra_args=model.extra_args,
         max_tokens_field=vendor.max_tokens_field,
+        requires_max_tokens=vendor.requires_max_tokens,
         requesters=requesters,
         created=int(model.created_at.timestamp()),
         is_multimodal=model.is_multimodal,

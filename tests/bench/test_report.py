@@ -30,7 +30,7 @@ def test_the_peer_is_compared_by_medians() -> None:
 
 
 def test_the_json_keeps_every_sample() -> None:
-    kept = json.loads(json.dumps(as_json({"SQLite": OURS, "LiteLLM": THEIRS}, ["LiteLLM"])))
+    kept = json.loads(json.dumps(as_json({"SQLite": OURS, "LiteLLM": THEIRS}, ["LiteLLM"], 0.5)))
     assert kept["samples"]["SQLite"]["whole_cpu_ms"] == [1.2, 1.0, 1.9]
     assert kept["ratios"][0]["target"] == 10
     assert kept["machine"]["django"]

@@ -1,11 +1,17 @@
 """Every page of the console opens, under its content security policy, and says nothing that it must not."""
 
+from decimal import Decimal
+
 import pytest
 from django.contrib import admin as django_admin
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.models import Charge, User
+from accounts.services import keys
+from providers.models import AIModel
 from tests import factories
 from tests.console import rows
 
@@ -56,6 +62,29 @@ def test_big_tables_are_never_counted(console: Client, month: None, label: str, 
     with django_assert_max_num_queries(6) as seen:
         console.get(url_of(label, "changelist"))
     assert not [query["sql"] for query in seen.captured_queries if "COUNT(" in query["sql"]]
+
+
+LISTS = [
+    "accounts.apikey",
+    "accounts.charge",
+    "accounts.payment",
+    "providers.provider",
+    "providers.aimodel",
+    "chat.thread",
+]
+
+
+@pytest.mark.parametrize("label", LISTS)
+def test_the_queries_of_a_list_do_not_grow_with_its_rows(console: Client, month: None, label: str) -> None:
+    with CaptureQueriesContext(connection) as few:
+        console.get(url_of(label, "changelist"))
+    for number in range(3):
+        issued = factories.key(group=factories.group(factories.model(factories.provider(), f"model {number}")))
+        keys.recharge(key=issued.key, amount=Decimal(1))
+        rows.charge(issued.key, AIModel.objects.latest("pk")).save()
+    with CaptureQueriesContext(connection) as more:
+        console.get(url_of(label, "changelist"))
+    assert len(more) == len(few) <= 8
 
 
 def test_charges_are_filtered_by_days_of_the_gateway_s_zone(console: Client, month: None, settings) -> None:
