@@ -51,3 +51,17 @@ def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "import gateway.settings as s; print(s.SECRET_KEY)"]
     done = subprocess.run(command, cwd=ROOT, env=variables, text=True, capture_output=True, timeout=30)
     assert done.stdout.strip() == "from-a-file" * 6
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [({"PORT": "many"}, "PORT"), ({"VAR_DIR": "/proc/nowhere"}, "/proc/nowhere"), ({"DEBUG": "maybe"}, "DEBUG is true")],
+)
+def test_a_start_that_fails_says_so_in_one_line(tmp_path: Path, environment: dict[str, str], message: str) -> None:
+    kept = {name: value for name, value in os.environ.items() if name not in OURS}
+    variables = {**kept, "VAR_DIR": str(tmp_path), **environment}
+    command = [sys.executable, "manage.py", "up"]
+    done = subprocess.run(command, cwd=ROOT, env=variables, text=True, capture_output=True, timeout=30)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1

@@ -73,9 +73,15 @@ def _describe(error: Exception) -> tuple[Shape, dict[str, Any]]:
     return shape, {"message": message, "type": shape.type, "param": param, "code": shape.code}
 
 
+def _told_code(error: ProviderError) -> str | None:
+    """A bad request has the upstream's own code, which OpenAI leaves empty where the type says it all."""
+    if error.status != 400:
+        return error.code
+    return None if error.upstream_code == INVALID else error.upstream_code
+
+
 def _shape(error: Exception) -> Shape:
     if isinstance(error, ProviderError):
         kind = UPSTREAM_TYPES.get(error.status, "upstream_error")
-        code = error.upstream_code if error.status == 400 else error.code
-        return Shape(error.status, kind, code)
+        return Shape(error.status, kind, _told_code(error))
     return next((shape for kind, shape in SHAPES.items() if isinstance(error, kind)), INTERNAL)
