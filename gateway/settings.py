@@ -27,6 +27,14 @@ def required(name: str) -> str:
     return str(value)
 
 
+def number(name: str, *, default: int) -> int:
+    """A whole number of 0 or more, named when it is none."""
+    value = env.str(name, default=str(default)).strip()
+    if not value.isdecimal():
+        raise ImproperlyConfigured(f"{name} is a whole number, not {value!r}.")
+    return int(value)
+
+
 def flag(name: str, *, default: bool) -> bool:
     """A yes or no. The library reads every word that it does not know as no, which is no way to open or shut a door."""
     value = env.str(name, default=str(default)).strip().lower()
@@ -47,7 +55,7 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 SECURE_SSL = flag("SECURE_SSL", default=False)
 SECURE_SSL_REDIRECT = SECURE_SSL
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if flag("TRUST_PROXY", default=False) else None
-SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", default=31_536_000 if SECURE_SSL else 0)
+SECURE_HSTS_SECONDS = number("HSTS_SECONDS", default=31_536_000 if SECURE_SSL else 0)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_SSL
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL
 SESSION_COOKIE_NAME = "weighbridge_session"
@@ -115,7 +123,7 @@ SQLITE_OPTIONS = {
     "timeout": 20,
     "init_command": f"PRAGMA journal_mode=WAL; PRAGMA synchronous={SQLITE_DURABILITY}; PRAGMA cache_size=-16000;",
 }
-DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=8)
+DATABASE_POOL_SIZE = number("DATABASE_POOL_SIZE", default=8)
 # A greenlet opens its own connection; a pool keeps thousands of them from reaching the server.
 POSTGRESQL_OPTIONS = {"pool": {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 10}}
 
@@ -147,7 +155,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
-AXES_FAILURE_LIMIT = env.int("LOGIN_FAILURE_LIMIT", default=8)
+AXES_FAILURE_LIMIT = number("LOGIN_FAILURE_LIMIT", default=8)
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
@@ -181,20 +189,20 @@ CONTENT_SECURITY_POLICY = {
 }
 
 # Calls
-MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", default=20 * 1024 * 1024)
+MAX_BODY_BYTES = number("MAX_BODY_BYTES", default=20 * 1024 * 1024)
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
-DEFAULT_MAX_OUTPUT_TOKENS = env.int("DEFAULT_MAX_OUTPUT_TOKENS", default=4096)
+DEFAULT_MAX_OUTPUT_TOKENS = number("DEFAULT_MAX_OUTPUT_TOKENS", default=4096)
 EGRESS_ALLOW_PRIVATE = flag("EGRESS_ALLOW_PRIVATE", default=True)
-UPSTREAM_POOL_SIZE = env.int("UPSTREAM_POOL_SIZE", default=1000)
+UPSTREAM_POOL_SIZE = number("UPSTREAM_POOL_SIZE", default=1000)
 HISTORY = flag("HISTORY", default=True)
-HISTORY_MAX_CHARS = env.int("HISTORY_MAX_CHARS", default=64_000)
-WEB_WORKERS = env.int("WEB_WORKERS", default=1)
-SHUTDOWN_SECONDS = env.int("SHUTDOWN_SECONDS", default=30)
-LEDGER_WAIT_SECONDS = env.float("LEDGER_WAIT_SECONDS", default=10.0)
+HISTORY_MAX_CHARS = number("HISTORY_MAX_CHARS", default=64_000)
+WEB_WORKERS = number("WEB_WORKERS", default=1)
+SHUTDOWN_SECONDS = number("SHUTDOWN_SECONDS", default=30)
+LEDGER_WAIT_SECONDS = number("LEDGER_WAIT_SECONDS", default=10)
 
 # `manage.py up`
 HOST = env.str("HOST", default="127.0.0.1")
-PORT = env.int("PORT", default=8000)
+PORT = number("PORT", default=8000)
 EMBEDDED_MODEL = flag("EMBEDDED_MODEL", default=True)
 
 REST_FRAMEWORK = {
