@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.urls import resolve
 
 from gateway.dialects.openai import views
+from gateway.health import health
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
@@ -15,6 +16,7 @@ BUSY: dict[str, Callable[..., HttpResponseBase]] = {
     "/v1/chat/completions": views.chat_completions,
     "/v1/completions": views.text_completions,
     "/v1/embeddings": views.embeddings,
+    "/health": health,  # probes know no host name and no TLS
 }
 
 
