@@ -19,5 +19,6 @@ def test_without_a_database_it_says_so(db: None, client: Client, monkeypatch: py
     def cursor(*_: object) -> None:
         raise OperationalError("gone")
 
-    monkeypatch.setattr(connection, "cursor", cursor)
-    assert client.get("/health").status_code == 503
+    with monkeypatch.context() as patch:
+        patch.setattr(connection, "cursor", cursor)
+        assert client.get("/health").status_code == 503
