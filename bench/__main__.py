@@ -10,21 +10,19 @@ import os
 import signal
 import sys
 import tempfile
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
 from bench import gateway, peer, report
 from bench.processes import BenchError, StubUpstream, allow_open_files
-from bench.runs import Plan, Subject, measure
+from bench.runs import Plan, Results, Subject, measure
 
-FULL = Plan(calls=4000, streamed_calls=2000, single_calls=500, repeats=3, streams=1000, stream_seconds=20)
-QUICK = Plan(calls=1000, streamed_calls=500, single_calls=100, repeats=1, streams=1000, stream_seconds=8)
-# The peer is an order of magnitude slower; its figures are per call all the same.
+FULL = Plan(4000, streamed_calls=2000, single_calls=500, paced_seconds=8, rounds=3, streams=1000, stream_seconds=20)
+QUICK = Plan(1000, streamed_calls=500, single_calls=100, paced_seconds=4, rounds=1, streams=1000, stream_seconds=8)
+# The peer is an order of magnitude slower, and its figures are per call all the same.
 PEER_SHARE = 4
-PEER_STREAMS = 50
-
-Results = dict[str, dict[str, list[float]]]
 
 
 def parsed() -> argparse.Namespace:
@@ -48,7 +46,7 @@ def peer_plan(plan: Plan) -> Plan:
         calls=plan.calls // PEER_SHARE,
         streamed_calls=plan.streamed_calls // PEER_SHARE,
         single_calls=plan.single_calls // PEER_SHARE,
-        streams=min(plan.streams, PEER_STREAMS),
+        streams=0,
     )
 
 
@@ -61,17 +59,18 @@ def run(arguments: argparse.Namespace, results: Results, peers: list[str]) -> No
     plan = plan_of(arguments)
     allow_open_files(plan.streams * 2 + 1024)
     kinds = list(gateway.DATABASES) if arguments.database == "both" else [arguments.database]
-    with tempfile.TemporaryDirectory(prefix="wb-upstream-") as directory, StubUpstream(Path(directory)) as upstream:
-        direct = Subject("direct", upstream.url, "sk-bench", 0)
+    with tempfile.TemporaryDirectory(prefix="wb-upstream-") as directory, ExitStack() as servers:
+        upstream = servers.enter_context(StubUpstream(Path(directory)))
+        plans: dict[Subject, Plan] = {}
         for kind in kinds:
-            say(f"Measuring the gateway on {gateway.DATABASES[kind]} ...")
-            with gateway.serving(kind, upstream.url) as subject:
-                results[subject.name] = measure(subject, direct, plan)
+            say(f"Starting the gateway on {gateway.DATABASES[kind]} ...")
+            plans[servers.enter_context(gateway.serving(kind, upstream.url))] = plan
         if arguments.peer:
-            with peer.serving(upstream.url) as subject:
-                say(f"Measuring {subject.name} ...")
-                peers.append(subject.name)
-                results[subject.name] = measure(subject, direct, peer_plan(plan))
+            say(f"Starting {arguments.peer} ...")
+            rival = servers.enter_context(peer.serving(upstream.url))
+            peers.append(rival.name)
+            plans[rival] = peer_plan(plan)
+        measure(plans, Subject("direct", upstream.url, "sk-bench"), results, say)
 
 
 def show(results: Results, peers: list[str], load_before: float) -> None:

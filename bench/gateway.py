@@ -80,7 +80,7 @@ def serving(kind: str, upstream_url: str) -> Iterator[Subject]:
             key = manager.provision(upstream_url)
             port = free_port()
             with gunicorn(port, manager.variables, directory) as server:
-                yield Subject(DATABASES[kind], f"http://127.0.0.1:{port}/v1", key, server.pid)
+                yield Subject(DATABASES[kind], f"http://127.0.0.1:{port}/v1", key, server)
             manager.run("audit_ledger")
 
 
@@ -89,7 +89,4 @@ def gunicorn(port: int, variables: dict[str, str], directory: Path) -> Iterator[
     command = [sys.executable, "-m", "gunicorn", "-c", "gateway/gunicorn.py", "gateway.wsgi:application"]
     with Server([*command, "--bind", f"127.0.0.1:{port}"], directory / "gunicorn.log", variables) as server:
         server.wait_until(lambda: answers_ok(port, "/health"))
-        try:
-            yield server
-        except BenchError as error:
-            raise BenchError(f"{error}\nThe gateway's log ends:\n{server.log_tail()}") from error
+        yield server

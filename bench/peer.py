@@ -84,4 +84,4 @@ def serving(upstream_url: str) -> Iterator[Subject]:
         command += ["--num_workers", "1", "--telemetry", "False"]
         with Server(command, Path(name) / "log", environment(master_key)) as server:
             server.wait_until(lambda: answers_ok(port, "/health/liveliness"))
-            yield Subject(f"LiteLLM {version}", f"http://127.0.0.1:{port}/v1", master_key, server.pid)
+            yield Subject(f"LiteLLM {version}", f"http://127.0.0.1:{port}/v1", master_key, server)

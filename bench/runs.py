@@ -4,27 +4,43 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from bench.load import LoadResult
-from bench.processes import ROOT, BenchError, Memory, cpu_seconds, worker_memory
+from bench.processes import ROOT, BenchError, Memory, Server, cpu_seconds, worker_memory
 from bench.streams import STEADY, StreamsResult
 
 IN_FLIGHT = 64
 WARM_UP_CALLS = 300
 # A call is settled after its last byte has left: its CPU belongs to the run.
 AFTERWARDS_SECONDS = 0.5
+SETTLING_SECONDS = 3.0
 MICROSECONDS = 1_000_000
+# Few enough that every subject keeps up and each chunk is relayed by itself: no subject may save work by being late.
+PACED_STREAMS = 50
+
+Samples = dict[str, list[float]]
+Results = dict[str, Samples]
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What is measured: where it answers, and the process whose tree burns the CPU (0 when nobody asks for it)."""
+    """What is measured: where it answers, and the process whose tree burns the CPU (none where nobody asks for it)."""
 
     name: str
     url: str
     key: str
-    pid: int
+    server: Server | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self.server is not None
+        return self.server.pid
+
+    def failure(self, complaint: str) -> BenchError:
+        log = f"\nIts log ends:\n{self.server.log_tail()}" if self.server else ""
+        return BenchError(f"{self.name}: {complaint}{log}")
 
 
 @dataclass(frozen=True)
@@ -34,7 +50,8 @@ class Plan:
     calls: int
     streamed_calls: int
     single_calls: int
-    repeats: int
+    paced_seconds: float
+    rounds: int
     streams: int
     stream_seconds: float
 
@@ -52,13 +69,11 @@ def run_calls(subject: Subject, calls: int, in_flight: int, is_streamed: bool) -
         raise BenchError(f"The load generator failed:\n{done.stderr[-3000:]}")
     result = LoadResult(**json.loads(done.stdout))
     if result.failures:
-        raise BenchError(
-            f"{subject.name}: {result.failures} of {result.calls} calls failed, the first with: {result.first_failure}"
-        )
+        raise subject.failure(f"{result.failures} of {result.calls} calls failed, first with: {result.first_failure}")
     return result
 
 
-def measure_cpu(subject: Subject, calls: int, is_streamed: bool, samples: dict[str, list[float]]) -> None:
+def measure_cpu(subject: Subject, calls: int, is_streamed: bool, samples: Samples) -> None:
     before = cpu_seconds(subject.pid)
     result = run_calls(subject, calls, IN_FLIGHT, is_streamed)
     time.sleep(AFTERWARDS_SECONDS)
@@ -77,12 +92,12 @@ def measure_cpu(subject: Subject, calls: int, is_streamed: bool, samples: dict[s
     )
 
 
-def add(samples: dict[str, list[float]], values: dict[str, float]) -> None:
+def add(samples: Samples, values: dict[str, float]) -> None:
     for name, value in values.items():
         samples.setdefault(name, []).append(value)
 
 
-def measure_added_latency(subject: Subject, direct: Subject, calls: int, samples: dict[str, list[float]]) -> None:
+def measure_added_latency(subject: Subject, direct: Subject, calls: int, samples: Samples) -> None:
     """One call in flight, direct and through the gateway within seconds of each other."""
     for kind, is_streamed in (("whole", False), ("streamed", True)):
         straight = run_calls(direct, calls, 1, is_streamed)
@@ -99,35 +114,44 @@ class StreamsWindow:
     cpu_seconds: float
     memory: Memory
 
+    @property
+    def cpu_us_per_chunk(self) -> float:
+        return self.cpu_seconds * MICROSECONDS / (self.result.chunks_per_second * self.result.seconds)
+
 
 def watch_streams(subject: Subject, streams: int, seconds: float) -> StreamsWindow:
     """The CPU is that of the steady window only, between the two lines that the load generator prints."""
     command = [sys.executable, "-m", "bench.streams", *options(subject)]
-    command += ["--streams", str(streams), "--seconds", str(seconds)]
+    command += ["--streams", str(streams), "--settling", str(SETTLING_SECONDS), "--seconds", str(seconds)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         if process.stdout.readline().strip() != STEADY:
-            raise BenchError(f"{subject.name}: the stream load generator failed.")
+            raise subject.failure("the stream load generator failed.")
         before = cpu_seconds(subject.pid)
         line = process.stdout.readline()
         spent_seconds = cpu_seconds(subject.pid) - before
         memory = worker_memory(subject.pid)
-    return StreamsWindow(StreamsResult(**json.loads(line)), spent_seconds, memory)
+    result = StreamsResult(**json.loads(line))
+    if result.failures:
+        raise subject.failure(f"{result.failures} of {streams} streams failed, first with: {result.first_failure}")
+    return StreamsWindow(result, spent_seconds, memory)
 
 
-def measure_streams(subject: Subject, streams: int, seconds: float, samples: dict[str, list[float]]) -> None:
+def measure_paced(subject: Subject, seconds: float, samples: Samples) -> None:
+    """What a chunk costs that comes alone, as a vendor's do."""
+    window = watch_streams(subject, PACED_STREAMS, seconds)
+    add(samples, {"paced_cpu_us": window.cpu_us_per_chunk, "paced_lag_p50_ms": window.result.lag_p50_ms})
+
+
+def measure_streams(subject: Subject, streams: int, seconds: float, samples: Samples) -> None:
     window = watch_streams(subject, streams, seconds)
     result = window.result
-    if result.failures:
-        raise BenchError(
-            f"{subject.name}: {result.failures} of {streams} streams failed, the first with: {result.first_failure}"
-        )
     add(
         samples,
         {
             "open_streams": streams,
             "open_cores": window.cpu_seconds / result.seconds,
-            "open_cpu_us_per_chunk": window.cpu_seconds * MICROSECONDS / (result.chunks_per_second * result.seconds),
+            "open_cpu_us": window.cpu_us_per_chunk,
             "open_memory_mb": window.memory.resident,
             "open_proportional_memory_mb": window.memory.proportional,
             "open_behind": result.behind,
@@ -137,15 +161,26 @@ def measure_streams(subject: Subject, streams: int, seconds: float, samples: dic
     )
 
 
-def measure(subject: Subject, direct: Subject, plan: Plan) -> dict[str, list[float]]:
-    """Every figure of one subject. Repeats alternate: a busy minute of the machine does not fall on one figure."""
-    samples: dict[str, list[float]] = {}
-    for is_streamed in (False, True):
-        run_calls(subject, WARM_UP_CALLS, IN_FLIGHT, is_streamed)
-    for _ in range(plan.repeats):
-        measure_cpu(subject, plan.calls, False, samples)
-        measure_cpu(subject, plan.streamed_calls, True, samples)
-        measure_added_latency(subject, direct, plan.single_calls, samples)
-    if plan.streams:
-        measure_streams(subject, plan.streams, plan.stream_seconds, samples)
-    return samples
+def measure(plans: Mapping[Subject, Plan], direct: Subject, results: Results, say: Callable[[str], None]) -> None:
+    """Every figure of every subject, round by round: a busy minute of the machine falls on all of them alike."""
+    for subject in plans:
+        results[subject.name] = {}
+        for is_streamed in (False, True):
+            run_calls(subject, WARM_UP_CALLS, IN_FLIGHT, is_streamed)
+    rounds = max(plan.rounds for plan in plans.values())
+    for number in range(1, rounds + 1):
+        for subject, plan in plans.items():
+            say(f"Round {number} of {rounds}: {subject.name} ...")
+            measure_round(subject, direct, plan, results[subject.name])
+    for subject, plan in plans.items():
+        if plan.streams:
+            say(f"{plan.streams} open streams: {subject.name} ...")
+            measure_streams(subject, plan.streams, plan.stream_seconds, results[subject.name])
+
+
+def measure_round(subject: Subject, direct: Subject, plan: Plan, samples: Samples) -> None:
+    measure_cpu(subject, plan.calls, False, samples)
+    measure_cpu(subject, plan.streamed_calls, True, samples)
+    measure_added_latency(subject, direct, plan.single_calls, samples)
+    measure_paced(subject, plan.paced_seconds, samples)
+    add(samples, {"memory_mb": worker_memory(subject.pid).resident})

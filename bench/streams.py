@@ -19,7 +19,6 @@ from bench.upstream import SECONDS_PER_SLOW_CHUNK
 
 OPENED_PER_SECOND = 200
 OPENING_TIMEOUT_SECONDS = 60
-SETTLING_SECONDS = 3
 # A reader notices a second; a lag that grows passes it soon.
 BEHIND_SECONDS = 1.0
 # The upstream stamps each chunk with the machine-wide monotonic clock, which this process shares.
@@ -84,7 +83,7 @@ class OpenStream(asyncio.Protocol):
         return missing * SECONDS_PER_SLOW_CHUNK > BEHIND_SECONDS or max(self.lags, default=0.0) > BEHIND_SECONDS
 
 
-async def open_streams(url: str, request: bytes, count: int) -> list[OpenStream]:
+async def open_streams(url: str, request: bytes, count: int, settling_seconds: float) -> list[OpenStream]:
     """Opened over some seconds, as traffic does: the cost of opening is the other runs' subject."""
     address = urlsplit(url)
     host, port = address.hostname or "", address.port or 80
@@ -97,7 +96,7 @@ async def open_streams(url: str, request: bytes, count: int) -> list[OpenStream]
     deadline = loop.time() + OPENING_TIMEOUT_SECONDS
     while loop.time() < deadline and any(not (stream.answer.events or stream.failure) for stream in streams):
         await asyncio.sleep(0.1)
-    await asyncio.sleep(SETTLING_SECONDS)
+    await asyncio.sleep(settling_seconds)
     return streams
 
 
@@ -117,10 +116,10 @@ def result(streams: list[OpenStream], seconds: float) -> StreamsResult:
     )
 
 
-async def watch(url: str, key: str, model: str, count: int, seconds: float) -> None:
-    longest_seconds = count / OPENED_PER_SECOND * 3 + OPENING_TIMEOUT_SECONDS + SETTLING_SECONDS + seconds
+async def watch(url: str, key: str, model: str, count: int, settling_seconds: float, seconds: float) -> None:
+    longest_seconds = count / OPENED_PER_SECOND * 3 + OPENING_TIMEOUT_SECONDS + settling_seconds + seconds
     request = chat_request(url, key, model, int(longest_seconds / SECONDS_PER_SLOW_CHUNK), is_streamed=True)
-    streams = await open_streams(url, request, count)
+    streams = await open_streams(url, request, count, settling_seconds)
     for stream in streams:
         stream.start_window()
     started = time.monotonic()
@@ -139,9 +138,10 @@ def main() -> None:
     parser.add_argument("--key", default="sk-bench")
     parser.add_argument("--model", default="stub-slow")
     parser.add_argument("--streams", type=int, default=1000)
-    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--settling", type=float, default=3, help="seconds between the last opening and the window")
+    parser.add_argument("--seconds", type=float, default=20, help="the window's length")
     chosen = parser.parse_args()
-    asyncio.run(watch(chosen.url, chosen.key, chosen.model, chosen.streams, chosen.seconds))
+    asyncio.run(watch(chosen.url, chosen.key, chosen.model, chosen.streams, chosen.settling, chosen.seconds))
 
 
 if __name__ == "__main__":

@@ -10,13 +10,6 @@ from bench.load import LoadResult, load
 from bench.streams import OpenStream, StreamsResult, open_streams, result
 from bench.upstream import Upstream
 
-pytestmark = pytest.mark.usefixtures("_few_streams")
-
-
-@pytest.fixture
-def _few_streams(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.streams.SETTLING_SECONDS", 0)
-
 
 class Scripted(asyncio.Protocol):
     """Answers every request with the same bytes, and closes after them if told to."""
@@ -93,7 +86,7 @@ def watched(count: int, seconds: float) -> tuple[StreamsResult, list[int]]:
         server = await asyncio.get_running_loop().create_server(Upstream, "127.0.0.1", 0)
         async with server:
             port = server.sockets[0].getsockname()[1]
-            streams = await open_streams(f"http://127.0.0.1:{port}/v1", request, count)
+            streams = await open_streams(f"http://127.0.0.1:{port}/v1", request, count, settling_seconds=0)
             await asyncio.sleep(seconds)
             outcome = result(streams, seconds)
             for stream in streams:
