@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
-from django.db import models
+from django.db import models, transaction
 from django.db.models import F
 
 RowType = TypeVar("RowType", bound=models.Model)
@@ -46,20 +46,24 @@ class ConfigVersion(models.Model):
 
 
 class ConfigQuerySet(models.QuerySet[RowType]):
-    """A query set whose bulk writes move the version too, so that no edit slips past a running process."""
+    """A query set whose bulk writes move the version too, in the same transaction: no edit slips past a process."""
 
+    @transaction.atomic
     def update(self, **kwargs: Any) -> int:
         ConfigVersion.bump()
         return super().update(**kwargs)
 
+    @transaction.atomic
     def delete(self) -> tuple[int, dict[str, int]]:
         ConfigVersion.bump()
         return super().delete()
 
+    @transaction.atomic
     def bulk_create(self, objs: Iterable[RowType], *args: Any, **kwargs: Any) -> list[RowType]:
         ConfigVersion.bump()
         return super().bulk_create(objs, *args, **kwargs)
 
+    @transaction.atomic
     def bulk_update(self, objs: Iterable[RowType], fields: Iterable[str], *args: Any, **kwargs: Any) -> int:
         ConfigVersion.bump()
         return super().bulk_update(objs, fields, *args, **kwargs)
@@ -73,10 +77,12 @@ class ConfigRow(Row):
     class Meta:
         abstract = True
 
+    @transaction.atomic
     def save(self, *args: Any, **kwargs: Any) -> None:
         ConfigVersion.bump()
         super().save(*args, **kwargs)
 
+    @transaction.atomic
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         ConfigVersion.bump()
         return super().delete(*args, **kwargs)

@@ -120,12 +120,20 @@ if SQLITE_DURABILITY not in ("NORMAL", "FULL"):
     raise ImproperlyConfigured("SQLITE_SYNCHRONOUS is NORMAL or FULL.")
 SQLITE_OPTIONS = {
     "transaction_mode": "IMMEDIATE",
-    "timeout": 20,
+    "timeout": 5,  # seconds in which this process stands still when another holds the lock; the ledger waits otherwise
     "init_command": f"PRAGMA journal_mode=WAL; PRAGMA synchronous={SQLITE_DURABILITY}; PRAGMA cache_size=-16000;",
 }
 DATABASE_POOL_SIZE = number("DATABASE_POOL_SIZE", default=8)
 # A greenlet opens its own connection; a pool keeps thousands of them from reaching the server.
-POSTGRESQL_OPTIONS = {"pool": {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 10}}
+POSTGRESQL_OPTIONS = {
+    "pool": {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 10},
+    # A server that has vanished without a word is noticed within half a minute.
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,  # milliseconds
+}
 
 
 def database(url: str) -> dict[str, Any]:
@@ -190,6 +198,7 @@ CONTENT_SECURITY_POLICY = {
 
 # Calls
 MAX_BODY_BYTES = number("MAX_BODY_BYTES", default=20 * 1024 * 1024)
+BODY_SECONDS = number("BODY_SECONDS", default=120)
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 DEFAULT_MAX_OUTPUT_TOKENS = number("DEFAULT_MAX_OUTPUT_TOKENS", default=4096)
 EGRESS_ALLOW_PRIVATE = flag("EGRESS_ALLOW_PRIVATE", default=True)

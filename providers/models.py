@@ -3,6 +3,7 @@
 from typing import Any
 from urllib.parse import urlsplit
 
+from cryptography.fernet import InvalidToken
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -75,7 +76,22 @@ class ProviderKey(ConfigRow):
     @property
     def masked(self) -> str:
         """Enough to recognise the secret by, too little to use it."""
-        return f"…{self.secret[-4:]}" if len(self.secret) >= 16 else "…"
+        secret = self.readable_secret
+        if secret is None:
+            return "unreadable: enter it again"
+        return f"…{secret[-4:]}" if len(secret) >= 16 else "…"
+
+    @property
+    def readable_secret(self) -> str | None:
+        """The secret; None when no key of the keyring opens it. Load the row with `defer("secret")` to get here."""
+        try:
+            return str(self.secret)
+        except InvalidToken:
+            return None
+
+
+# What the hold is computed from, and what the gateway sets itself.
+RESERVED_ARGS = frozenset({"model", "messages", "prompt", "input", "stream", "stream_options", "n", "best_of"})
 
 
 class Kind(models.TextChoices):
@@ -95,7 +111,7 @@ class AIModelQuerySet(ConfigQuerySet["AIModel"]):
 
 def _price(verbose_name: str, help_text: str = "USD per million tokens.") -> MoneyField:
     # The ceiling keeps the cost of the largest call that can be counted within 64 bits.
-    bounds = [MinValueValidator(0), MaxValueValidator(100_000)]
+    bounds = [MinValueValidator(0), MaxValueValidator(10_000)]
     return MoneyField(verbose_name, null=True, blank=True, validators=bounds, help_text=help_text)
 
 
@@ -153,6 +169,11 @@ class AIModel(ConfigRow):
         for name, kind in (("abilities", list), ("extra_args", dict)):
             if not isinstance(getattr(self, name), kind):
                 raise ValidationError({name: f"Give a JSON {'list' if kind is list else 'object'}."})
+        reserved = RESERVED_ARGS & set(self.extra_args)
+        if reserved:
+            raise ValidationError(
+                {"extra_args": f"These are the caller's or the gateway's: {', '.join(sorted(reserved))}."}
+            )
 
     @property
     def is_priced(self) -> bool:

@@ -16,6 +16,7 @@ class Worker(models.Model):
     uuid = models.UUIDField(primary_key=True, default=uuid.uuid4)
     identity = models.CharField(max_length=255, help_text="Boot, process namespace, process and its start.")
     seen_at = models.DateTimeField(db_index=True)
+    suspected_at = models.DateTimeField(null=True, help_text="When a sweep first found it silent.")
 
     class Meta:
         ordering = ("-seen_at",)

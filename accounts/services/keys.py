@@ -18,6 +18,7 @@ from accounts.models import ApiKey, Group, KeyGrant, Payment, Role, User
 from accounts.services.ledger.decisions import first_of_month
 from common.database import borrowed_connection
 from common.models import ConfigVersion
+from common.money import LIMIT_USD
 
 SECRET_START = "wb-"
 ALPHABET = string.ascii_letters + string.digits
@@ -111,6 +112,10 @@ def recharge(*, key: ApiKey, amount: Decimal, note: str = "", made_by: User | No
             raise ValidationError(
                 {"amount": "This key has no limit, so a balance would never be used. Set its month quota first."}
             )
+        if not locked.is_active:
+            raise ValidationError({"amount": "This key has been revoked."})
+        if locked.balance + amount > LIMIT_USD:
+            raise ValidationError({"amount": f"A balance is at most {LIMIT_USD} USD."})
         payment = Payment(key=locked, amount=amount, note=note, made_by=made_by)
         payment.full_clean()
         payment.save()

@@ -14,6 +14,11 @@ MOST_TOKENS = 2**31 - 1
 # What a vendor counts for one image, file or sound: below this for all but the largest.
 TOKENS_PER_ATTACHMENT = 5_000
 BYTES_PER_TOKEN = 4  # of ordinary text
+MOST_REPORTED_TOKENS = 100_000_000  # far beyond any context; more is a vendor's slip
+# Other servers' names for the answer's limit. They would undo the one that keeps an answer within its hold.
+OUTPUT_ALIASES = frozenset({"n_predict", "num_predict", "max_new_tokens", "max_gen_len", "max_output_tokens"})
+# Kinds of content part that carry data, and the field that carries it.
+ATTACHED = {"image_url": "url", "input_audio": "data", "file": "file_data"}
 
 
 def prompt_bound(body: JSON, size: int) -> int:
@@ -25,17 +30,21 @@ def prompt_bound(body: JSON, size: int) -> int:
 def prompt_estimate(body: JSON, size: int) -> int:
     """Prompt tokens, roughly: for a call whose upstream never said."""
     count, attached_bytes = _attachments(body)
-    return max(size - attached_bytes, 0) // BYTES_PER_TOKEN + count * TOKENS_PER_ATTACHMENT // 5
+    estimate = max(size - attached_bytes, 0) // BYTES_PER_TOKEN + count * TOKENS_PER_ATTACHMENT // 5
+    return min(estimate, MOST_TOKENS)
 
 
 def text_estimate(characters: int) -> int:
     """Answer tokens, roughly."""
-    return -(-characters // BYTES_PER_TOKEN)
+    return min(-(-characters // BYTES_PER_TOKEN), MOST_TOKENS)
 
 
 def _attachments(body: JSON) -> tuple[int, int]:
-    """How many parts are no text, and how many bytes of the body they fill."""
-    sizes = [_longest_text(part) for part in _parts(body) if part.get("type") != "text"]
+    """How many parts carry an image, a sound or a file, and how many bytes of the body their data fills.
+
+    Only data in the places where vendors look for data is left out of the count; all else may be read as text.
+    """
+    sizes = [_data_bytes(part) for part in _parts(body) if part.get("type") in ATTACHED]
     return len(sizes), sum(sizes)
 
 
@@ -46,13 +55,13 @@ def _parts(body: JSON) -> Iterable[JSON]:
             yield from (part for part in content if isinstance(part, dict))
 
 
-def _longest_text(value: Any) -> int:
-    """The length of the one long text in a part: the data that it carries."""
-    if isinstance(value, str):
-        return len(value)
-    if isinstance(value, dict):
-        return max(map(_longest_text, value.values()), default=0)
-    return 0
+def _data_bytes(part: JSON) -> int:
+    kind = part["type"]
+    holder = part.get(kind)
+    data = holder.get(ATTACHED[kind]) if isinstance(holder, dict) else holder
+    if not isinstance(data, str):
+        return 0
+    return len(data) if kind == "input_audio" or data.startswith("data:") else 0
 
 
 def choices(body: JSON) -> int:

@@ -4,24 +4,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from accounts.errors import InvalidKey, StaleResolution
+from accounts.errors import InvalidKey, LedgerUnavailable, StaleResolution
 from accounts.models import Outcome
 from accounts.services import keys
 from accounts.services.ledger import writer as ledger
-from accounts.services.ledger.types import Admission, Admitted, Settled
+from accounts.services.ledger.types import Admission, Admitted, Settled, Settlement
 from chat.errors import BadCall, UnknownModel
 from chat.services import bounds, snapshot
 from chat.services.calls import Call
 from chat.services.exchange import Exchange, Relay, deployment_of
 from providers.requesters.base import Answer, Requester, Stream
 from providers.requesters.call import CancelToken
-from providers.requesters.errors import Unavailable
 from providers.requesters.sse import Event
 from providers.services.routing import Target
 
 JSON = dict[str, Any]
 
-RESOLVE_TRIES = 5
+RESOLVE_TRIES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class Done:
 
 def run(call: Call) -> Done:
     """Make a call and wait for its whole answer. Raises Refused, CallError or ProviderError."""
-    exchange = Exchange(call, *_admit(call, is_stream=False))
+    exchange = _begin(call, is_stream=False)
     with exchange.guarded():
         answer = exchange.send(call.endpoint.send)
         exchange.tally.take(answer.json)
@@ -47,7 +46,7 @@ def open_stream(call: Call) -> Relay:
     """Make a call and return once its first event is here. Raises what `run` raises."""
     if call.endpoint.stream is None:
         raise BadCall("This endpoint does not stream.", "stream")
-    exchange = Exchange(call, *_admit(call, is_stream=True))
+    exchange = _begin(call, is_stream=True)
     with exchange.guarded():
         stream, first = exchange.send(_primed(call.endpoint.stream))
     return Relay(exchange, stream, first)
@@ -69,6 +68,15 @@ def _primed(
     return send
 
 
+def _begin(call: Call, *, is_stream: bool) -> Exchange:
+    admitted, targets = _admit(call, is_stream=is_stream)
+    try:
+        return Exchange(call, admitted, targets)
+    except BaseException:
+        ledger.writer().settle(Settlement(call.request_id, call.caller.id, Outcome.GATEWAY_ERROR, error="not begun"))
+        raise
+
+
 def _admit(call: Call, *, is_stream: bool) -> tuple[Admitted, list[Target]]:
     """Resolve and hold; when the configuration moved in between, once more with what holds now."""
     picture = snapshot.current()
@@ -78,6 +86,8 @@ def _admit(call: Call, *, is_stream: bool) -> tuple[Admitted, list[Target]]:
         if call.caller.config_version < picture.version:
             call.caller = keys.look_up(call.caller.digest)
         targets = _resolve(call, picture)
+        if not targets:
+            picture, targets = _resolve_afresh(call)
         admission = _admission(call, targets, picture.version, is_stream=is_stream)
         try:
             return ledger.writer().admit(admission), targets
@@ -87,16 +97,24 @@ def _admit(call: Call, *, is_stream: bool) -> tuple[Admitted, list[Target]]:
         except InvalidKey:
             keys.forget_one(call.caller.digest)
             raise
-    raise Unavailable("The configuration changes faster than calls can be resolved.")
+    raise LedgerUnavailable("The configuration is being changed. Try again shortly.", retry_after=1)
 
 
 def _resolve(call: Call, picture: snapshot.Snapshot) -> list[Target]:
     targets = picture.candidates(call.caller, call.endpoint.kind, call.model)
     if call.model_id is not None:
         targets = [target for target in targets if target.model_id == call.model_id]
+    return targets
+
+
+def _resolve_afresh(call: Call) -> tuple[snapshot.Snapshot, list[Target]]:
+    """No admission checks a call that leads nowhere, so look at what holds now: the model or the grant may be new."""
+    picture = snapshot.fresh()
+    call.caller = keys.look_up(call.caller.digest)
+    targets = _resolve(call, picture)
     if not targets:
         raise UnknownModel(f"The model `{call.model}` does not exist or you do not have access to it.", "model")
-    return targets
+    return picture, targets
 
 
 def _admission(call: Call, targets: list[Target], version: int, *, is_stream: bool) -> Admission:

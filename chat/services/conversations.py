@@ -17,6 +17,7 @@ from chat.models import Session, Thread
 from chat.services.tally import Tally
 
 SESSIONS = Session._meta.db_table
+PROMPT_TOKENS = F("charge__input_tokens") + F("charge__cached_read_tokens") + F("charge__cached_write_tokens")
 INSERT_THREAD = insert(
     Thread._meta.db_table,
     columns(
@@ -96,8 +97,8 @@ def record_of(body: dict[str, Any], session_key: str, tally: Tally) -> Record | 
         messages=_clean(messages[:room]),
         completion=_clean("".join(tally.texts)),
         reasoning=_clean("".join(tally.reasonings)),
-        tool_calls=orjson.dumps(list(tally.tool_calls.values())).decode() if tally.tool_calls else "[]",
-        finish_reason=str(tally.finish_reason)[:32],
+        tool_calls=_clean_json(orjson.dumps(list(tally.tool_calls.values())).decode()) if tally.tool_calls else "[]",
+        finish_reason=_clean(str(tally.finish_reason)[:32]),
         is_truncated=tally.is_truncated or len(messages) > room or len(prompt) > room,
     )
 
@@ -125,6 +126,10 @@ def _clean(text: str) -> str:
     return text.replace("\0", "\ufffd") if "\0" in text else text
 
 
+def _clean_json(text: str) -> str:
+    return text.replace("\\u0000", "\\ufffd") if "\\u0000" in text else text
+
+
 def session_breaks() -> list[str]:
     """Sessions whose totals are not those of their exchanges; an empty list is the proof."""
     totals = Thread.objects.filter(session=OuterRef("pk")).order_by().values("session")
@@ -132,7 +137,9 @@ def session_breaks() -> list[str]:
         "found_calls": totals.annotate(total=Count("pk")).values("total"),
         "found_fee": totals.annotate(total=Sum("charge__fee")).values("total"),
         "found_output": totals.annotate(total=Sum("charge__output_tokens")).values("total"),
+        "found_input": totals.annotate(total=Sum(PROMPT_TOKENS)).values("total"),
     }
     sessions = Session.objects.annotate(**{name: Subquery(query) for name, query in sums.items()})
-    same = Q(calls=F("found_calls"), fee=F("found_fee"), output_tokens=F("found_output"))
+    counts = Q(calls=F("found_calls"), input_tokens=F("found_input"), output_tokens=F("found_output"))
+    same = counts & Q(fee=F("found_fee"))
     return [f"session {session.pk}: its totals are not its exchanges'" for session in sessions.exclude(same)]

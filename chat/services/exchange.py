@@ -1,6 +1,7 @@
 """One admitted call, from its hold to its fee: whom it is sent to, what came of it, and settling it exactly once."""
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ from providers.services.routing import Target
 logger = logging.getLogger(__name__)
 JSON = dict[str, Any]
 Sent = TypeVar("Sent")
+PARAMETER = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+MOST_NAMED = 20
 
 
 def deployment_of(target: Target) -> Deployment:
@@ -85,6 +88,7 @@ class Exchange:
             body = bounds.limited(body, target, bounds.output_limit(self.call.body, target))
         if not self.admitted.is_limited or not target.prices[1]:
             return body
+        body = {name: value for name, value in body.items() if name not in bounds.OUTPUT_ALIASES}
         covered = self.admitted.output_bound // bounds.choices(self.call.body)
         asked = bounds.output_limit(self.call.body, target)
         if covered < asked:
@@ -94,9 +98,10 @@ class Exchange:
         return bounds.limited(body, target, covered)
 
     def _note_unsupported(self, requester: Requester, body: JSON) -> None:
-        dropped = requester.unsupported(body)
+        """Name what the vendor has no place for. The names are the caller's, so only harmless ones go in a header."""
+        dropped = [name for name in requester.unsupported(body) if PARAMETER.fullmatch(name)]
         if dropped:
-            self.headers["x-weighbridge-dropped"] = ", ".join(dropped)
+            self.headers["x-weighbridge-dropped"] = ", ".join(dropped[:MOST_NAMED])
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
@@ -126,7 +131,7 @@ class Exchange:
                 self.settled.charge_id
             ):  # else the settlement waits for its database, and a kill must still find the call
                 self._page.give_back(self._slot)
-            self.headers["x-weighbridge-cost"] = show(self.settled.fee)
+                self.headers["x-weighbridge-cost"] = show(self.settled.fee)
         return self.settled
 
     def _settlement(self, outcome: Outcome, error: str) -> Settlement:
@@ -169,9 +174,9 @@ class Exchange:
 
 
 def _tokens(usage: Usage) -> Tokens:
-    """A vendor's figures, each cut to what a column holds: nonsense from upstream must not stop the settlement."""
+    """A vendor's figures, each cut to what a call can be: nonsense from upstream must not stop the settlement."""
     counts = (usage.input_tokens, usage.cached_read_tokens, usage.cached_write_tokens, usage.output_tokens)
-    return Tokens(*(min(count, bounds.MOST_TOKENS) for count in (*counts, usage.reasoning_tokens)))
+    return Tokens(*(min(count, bounds.MOST_REPORTED_TOKENS) for count in (*counts, usage.reasoning_tokens)))
 
 
 class Relay:

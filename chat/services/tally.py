@@ -8,6 +8,9 @@ from providers.requesters.sse import Event
 
 JSON = dict[str, Any]
 
+MOST_TOOL_CALLS = 256
+LONGEST_NAME = 256
+
 
 @dataclass(slots=True)
 class Tally:
@@ -70,14 +73,15 @@ class Tally:
 
     def _tool_call(self, choice: int, position: int, call: JSON) -> None:
         """Streamed calls come in pieces: a name first, then its arguments bit by bit."""
-        whole = self.tool_calls.setdefault((choice, position), {"id": "", "name": "", "arguments": ""})
         function = call.get("function") or {}
         arguments = function.get("arguments") or ""
-        whole["id"] = call.get("id") or whole["id"]
-        whole["name"] = function.get("name") or whole["name"]
-        if self.characters < self.room:
-            whole["arguments"] += arguments
+        if (choice, position) in self.tool_calls or len(self.tool_calls) < MOST_TOOL_CALLS:
+            whole = self.tool_calls.setdefault((choice, position), {"id": "", "name": "", "arguments": ""})
+            whole["id"] = (call.get("id") or whole["id"])[:LONGEST_NAME]
+            whole["name"] = (function.get("name") or whole["name"])[:LONGEST_NAME]
+            whole["arguments"] += arguments[: max(self.room - self.characters, 0)]
         self.characters += len(arguments)
+        self.is_truncated = self.is_truncated or self.characters > self.room
 
 
 def _parse(event: Event) -> JSON:

@@ -1,6 +1,7 @@
 """What the gateway's commands share: reading arguments strictly, printing for people or as JSON."""
 
 import json
+from argparse import ArgumentTypeError
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -11,6 +12,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
 from accounts.models import ApiKey
+from common.money import show, to_units
 
 
 class GatewayCommand(BaseCommand):
@@ -46,14 +48,14 @@ def amount(text: str) -> Decimal:
     try:
         value = Decimal(text)
     except InvalidOperation:
-        raise CommandError(f"{text!r} is not an amount in USD.") from None
+        raise ArgumentTypeError(f"{text!r} is not an amount in USD.") from None
     if not value.is_finite():
-        raise CommandError(f"{text!r} is not an amount in USD.")
+        raise ArgumentTypeError(f"{text!r} is not an amount in USD.")
     return value
 
 
 def moment(text: str) -> datetime:
-    """When something ends: a date, a date with a time, or a number of days as in `30d`. Raises CommandError."""
+    """When something ends: a date, a date with a time, or a number of days as in `30d`."""
     if text.endswith("d") and text[:-1].isdigit():
         return timezone.now() + timedelta(days=int(text[:-1]))
     try:
@@ -64,7 +66,7 @@ def moment(text: str) -> datetime:
     if found is None and day is not None:
         found = datetime(day.year, day.month, day.day)
     if found is None:
-        raise CommandError(f"{text!r} is no date: give 2027-01-31, 2027-01-31T12:00 or 30d.")
+        raise ArgumentTypeError(f"{text!r} is no date: give 2027-01-31, 2027-01-31T12:00 or 30d.")
     return found if timezone.is_aware(found) else timezone.make_aware(found)
 
 
@@ -79,6 +81,21 @@ def find_key(name: str) -> ApiKey:
     raise CommandError(f"{problem} called {name!r}; `manage.py list_keys` shows their ids.")
 
 
+def json_object(text: str) -> dict[str, Any]:
+    """A JSON object, for argparse."""
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r} is not JSON: {error}.") from None
+    if not isinstance(value, dict):
+        raise ArgumentTypeError(f"{text!r} is no JSON object.")
+    return value
+
+
+def usd(value: Decimal) -> str:
+    return show(to_units(value))
+
+
 def describe(key: ApiKey) -> dict[str, Any]:
     """A key for the command line, without anything secret."""
     return {
@@ -89,11 +106,11 @@ def describe(key: ApiKey) -> dict[str, Any]:
         "email": key.email,
         "role": key.role,
         "group": key.group.name if key.group else None,
-        "month_quota": key.month_quota,
-        "month_fee": key.month_fee,
-        "balance": key.balance,
-        "held": key.held,
-        "spent": key.spent,
+        "month_quota": None if key.month_quota is None else usd(key.month_quota),
+        "month_fee": usd(key.month_fee),
+        "balance": usd(key.balance),
+        "held": usd(key.held),
+        "spent": usd(key.spent),
         "expires_at": key.expires_at,
         "active": key.is_active,
         "all_models": key.all_models,

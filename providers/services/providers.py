@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.db import transaction
 
@@ -21,3 +22,23 @@ def add(
             key.full_clean()
             key.save()
     return provider
+
+
+@transaction.atomic
+def change(*, provider: Provider) -> bool:
+    """Store an edited provider. True: its address leads elsewhere now, so its stored keys are switched off.
+
+    A secret belongs to the place it was entered for. Whoever may edit an address but not read a secret could
+    otherwise have it sent to a server of their own.
+    """
+    before = Provider.objects.select_for_update().get(pk=provider.pk)
+    provider.save()
+    has_moved = _origin(before.base_url) != _origin(provider.base_url)
+    if has_moved:
+        provider.keys.update(is_enabled=False)
+    return has_moved
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port

@@ -1,5 +1,6 @@
 """The catalog as calls see it: an immutable picture of providers and models, and the choice among them."""
 
+import logging
 import random
 import zlib
 from collections.abc import Callable, Iterable, Sequence
@@ -7,12 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
+from django.db.models import Prefetch
 
 from common.money import to_units
 from providers import catalog
-from providers.models import PRICE_FIELDS, AIModel, Provider
+from providers.models import PRICE_FIELDS, AIModel, Provider, ProviderKey
 from providers.requesters.base import Endpoint, Requester
 from providers.requesters.egress import Timeouts, Transport
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,16 +105,25 @@ def load_catalog() -> Catalog:
 
 
 def _enabled_providers() -> Iterable[Provider]:
-    return Provider.objects.filter(is_enabled=True).prefetch_related("keys")
+    # The secrets are read one by one: one that can't be decrypted must not take the others along.
+    keys = Prefetch("keys", ProviderKey.objects.defer("secret"))
+    return Provider.objects.filter(is_enabled=True).prefetch_related(keys)
 
 
 def requesters_of(provider: Provider) -> tuple[Requester, ...]:
     """One requester for each enabled key; a provider that needs no key gets one without."""
     vendor = catalog.VENDORS.get(provider.requester, catalog.VENDORS["openai-compatible"])
-    secrets = [key.secret for key in provider.keys.all() if key.is_enabled]
-    if not secrets and not vendor.needs_key:
-        secrets = [""]
+    secrets = [secret for key in provider.keys.all() if (secret := _secret(key))]
+    if not provider.keys.all() and not vendor.needs_key:
+        secrets = [""]  # one whose keys are all off is not called without
     return tuple(vendor.requester(_endpoint(provider, vendor, secret), transport()) for secret in secrets)
+
+
+def _secret(key: ProviderKey) -> str | None:
+    secret = key.readable_secret if key.is_enabled else None
+    if key.is_enabled and secret is None:
+        logger.error("%s's key %r can't be decrypted: FIELD_ENCRYPTION_KEYS lacks its key", key.provider.name, key.name)
+    return secret
 
 
 def _endpoint(provider: Provider, vendor: catalog.Vendor, secret: str) -> Endpoint:

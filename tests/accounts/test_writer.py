@@ -10,7 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import OperationalError, connection, transaction
+from django.db import DataError, OperationalError, connection, transaction
 from django.test import override_settings
 from django.utils import timezone
 
@@ -257,7 +257,47 @@ def test_a_process_on_another_machine_is_swept_when_it_has_been_silent(key: Issu
     Worker.objects.update(identity="other-boot/pid:[1]/1/1")
     assert sweep.sweep() == sweep.Swept(0, 0)
     Worker.objects.update(seen_at=timezone.now() - 2 * sweep.SILENT_FOR)
+    assert sweep.sweep() == sweep.Swept(0, 0)  # suspected: perhaps it was the database that was silent
+    assert sweep.sweep() == sweep.Swept(0, 0)
+    Worker.objects.update(suspected_at=timezone.now() - 2 * sweep.STILL_SILENT_FOR)
     assert sweep.sweep().settled == 1
+
+
+def test_a_suspected_process_that_writes_again_is_left_alone(key: IssuedKey, deployment: Deployment) -> None:
+    orphan(key, deployment)
+    then = timezone.now() - 3 * sweep.SILENT_FOR
+    Worker.objects.update(identity="other-boot/pid:[1]/1/1", seen_at=then + sweep.SILENT_FOR, suspected_at=then)
+    assert sweep.sweep() == sweep.Swept(0, 0)
+    assert Worker.objects.get().suspected_at > then
+
+
+def test_a_process_that_was_swept_but_lives_has_the_last_word(key: IssuedKey, deployment: Deployment) -> None:
+    _, (request_id,) = orphan(key, deployment)
+    asked = admission(key, deployment, request_id=request_id)
+    assert sweep.sweep().settled == 1
+    assert ledger.writer().settle(done(asked, 3)).fee == 3 * 10**7
+    charge = Charge.objects.get()
+    assert (charge.outcome, charge.usage_source, charge.output_tokens) == (Outcome.OK, UsageSource.REPORTED, 3)
+    assert audit() == []
+    assert ledger.writer().settle(done(asked, 5)).charge_id == 0  # and only once
+    key.key.refresh_from_db()
+    assert (key.key.spent, key.key.held) == (Decimal("0.003"), 0)
+
+
+def test_one_charge_that_can_not_be_swept_does_not_keep_the_others(
+    key: IssuedKey, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, (first, _) = orphan(key, deployment, 2)
+    run = Batch.run
+
+    def refuse(self: Batch, requests: Any) -> Any:
+        if first in {request.request_id for request in requests}:
+            raise DataError("out of range")
+        return run(self, requests)
+
+    monkeypatch.setattr(Batch, "run", refuse)
+    assert sweep.sweep().settled == 1
+    assert [breach.rule for breach in audit()] == ["every hold has a worker that answers for it"]
 
 
 def test_a_page_grows_and_reads_back(tmp_path: Any) -> None:

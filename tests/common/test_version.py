@@ -3,6 +3,8 @@
 from collections.abc import Callable
 
 import pytest
+from django.db import connection
+from django.db.models.signals import pre_save
 
 from accounts.models import Group, GroupGrant
 from common.models import ConfigVersion
@@ -33,6 +35,22 @@ def test_an_edit_moves_the_version(database: None, edit: Callable[[AIModel], obj
     before = ConfigVersion.current()
     edit(model)
     assert ConfigVersion.current() > before
+
+
+def test_the_version_moves_with_the_edit_and_not_before(database: None) -> None:
+    """A reader between the two would remember the old rows under the new number, for good."""
+    model = factories.model(factories.provider())
+    seen: list[bool] = []
+
+    def look(**_: object) -> None:
+        seen.append(connection.in_atomic_block)
+
+    pre_save.connect(look, sender=AIModel)
+    try:
+        model.save()
+    finally:
+        pre_save.disconnect(look, sender=AIModel)
+    assert seen == [True]
 
 
 def test_saving_a_key_never_moves_its_counters(database: None) -> None:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from django.db import connection, transaction
 
-from accounts.models import ApiKey, Charge, Payment
+from accounts.models import ApiKey, Charge, Payment, Worker
 from accounts.services.ledger.types import Prices, Tokens
 
-KEYS, CHARGES, PAYMENTS = ApiKey._meta.db_table, Charge._meta.db_table, Payment._meta.db_table
+KEYS, CHARGES, PAYMENTS, WORKERS = (model._meta.db_table for model in (ApiKey, Charge, Payment, Worker))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,12 @@ RULES = (
     Rule(
         "fee = quota's part + balance's part",
         f"SELECT id, fee, quota_fee + balance_fee FROM {CHARGES} WHERE fee - quota_fee <> balance_fee",
+    ),
+    Rule(
+        "every hold has a worker that answers for it",
+        f"""
+        SELECT c.id, c.hold, 0 FROM {CHARGES} c LEFT JOIN {WORKERS} w ON w.uuid = c.worker_id
+        WHERE c.state = 'held' AND w.uuid IS NULL""",
     ),
     Rule("only settled charges cost", f"SELECT id, fee, 0 FROM {CHARGES} WHERE state <> 'settled' AND fee <> 0"),
 )

@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts.errors import Refused, StaleResolution
 from accounts.models import Outcome, State, UsageSource
 from accounts.services.ledger import sql
-from accounts.services.ledger.decisions import admit, first_of_month, settle
+from accounts.services.ledger.decisions import admit, first_of_month, settle, take_back
 from accounts.services.ledger.types import (
     Account,
     Admission,
@@ -79,15 +79,21 @@ class Batch:
         return (*identity, *start, *state, *where, *nothing_yet, *astuple(deployment.prices), *bounds, 0, 0, 0, 0)
 
     def _settle(self, request: Settlement) -> Settled:
-        held = self.holds.pop(request.request_id, None)
+        row = self.holds.pop(request.request_id, None)
         account = self.accounts.get(request.key_id)
-        if held is None or account is None:
-            return Settled(request)  # settled before: by the sweep, or by a try whose answer was lost
-        _, charge_id, _, hold, *prices = held
+        if row is None or account is None:
+            return Settled(request)  # settled before, by a try whose answer was lost
+        _, charge_id, state, hold, *paid_and_prices = row
+        month, quota_fee, balance_fee, *prices = paid_and_prices
+        if state != State.HELD:
+            if request.outcome == Outcome.SERVER_STOPPED:
+                return Settled(request)  # two sweeps at once
+            # A sweep took this process for dead and guessed; it lives and knows.
+            take_back(account, month, quota_fee, balance_fee)
+            hold = 0
         used = request.deployment.prices if request.deployment else Prices(*prices)
         split = settle(request, account, hold, used)
-        row = (*self._settlement_row(request), *astuple(split))
-        self._keep(request, charge_id, row, account)
+        self._keep(request, charge_id, (*self._settlement_row(request), *astuple(split)), account)
         return Settled(request, charge_id, split.fee, split.shortfall)
 
     def _settlement_row(self, request: Settlement) -> Row:

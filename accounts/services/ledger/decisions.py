@@ -78,6 +78,14 @@ def settle(settlement: Settlement, account: Account, hold: int, prices: Prices) 
     return Split(fee, quota_fee, fee - quota_fee, cost - fee)
 
 
+def take_back(account: Account, month: date, quota_fee: int, balance_fee: int) -> None:
+    """Undo a fee that was a guess, before the call is settled by what is known."""
+    if account.month == month:
+        account.month_fee -= quota_fee
+    account.balance += balance_fee
+    account.spent -= quota_fee + balance_fee
+
+
 def first_of_month(moment: date | datetime) -> date:
     """The day that names a calendar month; `moment` is local to the configured zone."""
     return date(moment.year, moment.month, 1)

@@ -15,7 +15,10 @@ CHARGES = Charge._meta.db_table
 VERSIONS = ConfigVersion._meta.db_table
 
 ACCOUNT_COLUMNS = "id, is_active, expires_at, group_id, all_models, month_quota, month, month_fee, balance, held, spent"
-HELD_COLUMNS = "request_id, id, key_id, hold, price_in, price_out, price_cached_read, price_cached_write"
+OPEN_COLUMNS = (
+    "request_id, id, state, hold, month, quota_fee, balance_fee, "
+    "price_in, price_out, price_cached_read, price_cached_write"
+)
 
 
 def columns(names: str) -> tuple[str, ...]:
@@ -82,10 +85,11 @@ def _account(row: Row) -> Account:
 
 
 def open_holds(connection: BaseDatabaseWrapper, request_ids: Sequence[str]) -> dict[str, Row]:
-    """The charges among these that are still held: (request_id, id, key_id, hold, prices…)."""
+    """The charges among these that can still be settled, as OPEN_COLUMNS: held, or swept on a guess."""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {HELD_COLUMNS} FROM {CHARGES} WHERE request_id IN ({_places(request_ids)}) AND state = 'held'",
+            f"SELECT {OPEN_COLUMNS} FROM {CHARGES} WHERE request_id IN ({_places(request_ids)}) "
+            "AND (state = 'held' OR outcome = 'server_stopped')",
             request_ids,
         )
         return {row[0]: row for row in cursor.fetchall()}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from django.db import connection
+from django.db import DataError, IntegrityError, connection
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -18,6 +18,7 @@ from accounts.services.ledger.worker import InFlight, inflight_directory, is_gon
 logger = logging.getLogger(__name__)
 
 SILENT_FOR = timedelta(seconds=60)  # twelve missed heartbeats
+STILL_SILENT_FOR = timedelta(seconds=15)  # three more, with the database there to take them
 AT_ONCE = 200
 
 
@@ -49,16 +50,42 @@ def sweep() -> Swept:
 def _gone_workers() -> Iterator[Worker]:
     for worker in Worker.objects.order_by("seen_at"):
         gone = is_gone(worker.identity)
-        if gone or (gone is None and worker.seen_at < timezone.now() - SILENT_FOR):
+        if gone or (gone is None and _is_silent(worker)):
             yield worker
+
+
+def _is_silent(worker: Worker) -> bool:
+    """A process on another machine that writes no heartbeat, and still none after it was first suspected.
+
+    When the database itself was away every process looks silent; those that live write one as soon as it is back.
+    """
+    now = timezone.now()
+    if worker.seen_at > now - SILENT_FOR:
+        return False
+    if worker.suspected_at is None or worker.suspected_at < worker.seen_at:
+        Worker.objects.filter(pk=worker.pk).update(suspected_at=now)
+        return False
+    return worker.suspected_at < now - STILL_SILENT_FOR
 
 
 def _sweep(charges: QuerySet[Charge], known: dict[str, InFlight] | None) -> list[Settled]:
     results: list[Settled] = []
-    while rows := list(charges.order_by("id")[:AT_ONCE]):
-        requests = [_settlement(charge, known) for charge in rows]
-        results += [each for each in Batch(connection, None).run(requests) if isinstance(each, Settled)]
+    last = 0
+    while rows := list(charges.filter(pk__gt=last).order_by("pk")[:AT_ONCE]):
+        last = rows[-1].pk
+        results += _run([_settlement(charge, known) for charge in rows])
     return results
+
+
+def _run(requests: list[Settlement]) -> list[Settled]:
+    """All at once, or one by one when one of them can't be written: it must not keep the others."""
+    try:
+        return [each for each in Batch(connection, None).run(requests) if isinstance(each, Settled)]
+    except (DataError, IntegrityError) as error:
+        if len(requests) == 1:
+            logger.error("%s can't be settled: %s", requests[0].request_id, type(error).__name__)
+            return []
+    return [settled for request in requests for settled in _run([request])]
 
 
 def _settlement(charge: Charge, known: dict[str, InFlight] | None) -> Settlement:

@@ -189,7 +189,13 @@ class Writer:
             return
         (ticket,) = tickets
         request = ticket.request
-        logger.error("the ledger could not write %s", request.request_id, exc_info=error)
+        # A database's own message quotes the row, and with it what was said.
+        logger.error(
+            "the ledger could not write %s: %s",
+            request.request_id,
+            type(error).__name__,
+            exc_info=None if isinstance(error, Error) else error,
+        )
         if isinstance(request, Settlement) and request.error != UNSTORABLE:
             # What was said can't be stored (its text, say); what it cost can, and must.
             ticket.request = replace(request, record=None, error=UNSTORABLE)

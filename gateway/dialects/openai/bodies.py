@@ -9,6 +9,7 @@ from chat.errors import BadCall
 JSON = dict[str, Any]
 
 MOST_CHOICES = 128
+MOST_PIECES = 10_000
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 
 
@@ -39,13 +40,14 @@ def _is_text_or_list(value: Any) -> bool:
 
 
 MODEL = Rule("model", _is_name, "a model's name", is_required=True)
-LIMITS = (
+STREAM = (
     Rule("stream", lambda value: isinstance(value, bool), "true or false"),
     Rule("stream_options", lambda value: isinstance(value, dict), "an object"),
-    Rule("n", lambda value: _is_count(value) and value <= MOST_CHOICES, f"a whole number from 1 to {MOST_CHOICES}"),
-    Rule(
-        "best_of", lambda value: _is_count(value) and value <= MOST_CHOICES, f"a whole number from 1 to {MOST_CHOICES}"
-    ),
+)
+LIMITS = (
+    *STREAM,
+    Rule("n", _is_few, f"a whole number from 1 to {MOST_CHOICES}"),
+    Rule("best_of", _is_few, f"a whole number from 1 to {MOST_CHOICES}"),
     Rule("max_tokens", _is_count, "a whole number above 0"),
     Rule("max_completion_tokens", _is_count, "a whole number above 0"),
 )
@@ -57,8 +59,16 @@ INPUT = Rule("input", _is_text_or_list, "a text or a list that is not empty", is
 def check_chat(body: JSON) -> None:
     """Raises BadCall, naming the field, unless this is a chat body."""
     _check(body, (MODEL, MESSAGES, *LIMITS))
+    if _pieces(body["messages"]) > MOST_PIECES:
+        raise BadCall(f"Invalid 'messages': more than {MOST_PIECES} messages and parts.", "messages")
     for position, message in enumerate(body["messages"]):
         _check_message(message, f"messages[{position}]")
+
+
+def _pieces(messages: list[Any]) -> int:
+    """Messages and their parts: each is looked at, and a body of 20 MB has room for millions."""
+    contents = (message.get("content") for message in messages if isinstance(message, dict))
+    return len(messages) + sum(len(content) for content in contents if isinstance(content, list))
 
 
 def check_completion(body: JSON) -> None:
@@ -66,7 +76,7 @@ def check_completion(body: JSON) -> None:
 
 
 def check_embedding(body: JSON) -> None:
-    _check(body, (MODEL, INPUT))
+    _check(body, (MODEL, INPUT, *STREAM))
 
 
 def _check(body: JSON, rules: Iterable[Rule]) -> None:
@@ -83,7 +93,8 @@ def _check(body: JSON, rules: Iterable[Rule]) -> None:
 def _check_message(message: Any, where: str) -> None:
     if not isinstance(message, dict):
         raise BadCall(f"Invalid '{where}': expected an object.", where)
-    if message.get("role") not in ROLES:
+    role = message.get("role")
+    if not isinstance(role, str) or role not in ROLES:
         raise BadCall(f"Invalid '{where}.role': expected one of {', '.join(sorted(ROLES))}.", f"{where}.role")
     content = message.get("content")
     if not (content is None or isinstance(content, str | list)):

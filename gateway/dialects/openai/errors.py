@@ -13,7 +13,7 @@ from django.http import HttpResponse
 
 from accounts.errors import InsufficientQuota, InvalidKey, LedgerUnavailable
 from chat.errors import BadCall, UnknownModel
-from gateway.dialects.base import BodyNotJSON, BodyTooLarge
+from gateway.dialects.incoming import BodyNotJSON, BodyTooLarge, BodyTooSlow
 from providers.requesters.errors import ProviderError
 
 logger = logging.getLogger(__name__)
@@ -39,6 +39,7 @@ SHAPES: dict[type[Exception], Shape] = {
     BadCall: Shape(400, INVALID, None),
     BodyNotJSON: Shape(400, INVALID, None),
     BodyTooLarge: Shape(413, INVALID, "request_too_large"),
+    BodyTooSlow: Shape(408, INVALID, "request_timeout", (("connection", "close"),)),
 }
 INTERNAL = Shape(500, "server_error", "internal_error")
 UPSTREAM_TYPES = {400: INVALID, 429: "rate_limit_error", 504: "timeout_error"}

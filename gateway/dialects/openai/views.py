@@ -16,7 +16,8 @@ from chat.errors import UnknownModel
 from chat.services import completions, snapshot
 from chat.services.calls import ENDPOINTS, Call, Endpoint
 from chat.services.exchange import Relay
-from gateway.dialects.base import caller_of, new_request_id, parse_object, read_body, secret_of
+from gateway.dialects.base import caller_of, new_request_id, secret_of
+from gateway.dialects.incoming import discard_body, parse_object, read_body
 from gateway.dialects.openai import bodies
 from gateway.dialects.openai.errors import error_frame, error_response
 from gateway.dialects.streaming import EventStream, watch
@@ -41,6 +42,7 @@ def openai_view(*methods: str) -> Callable[[Handler], Handler]:
             try:
                 response = view(request, request_id, *args)
             except Exception as error:  # the dialect's one place where failures are told
+                discard_body(request)
                 return error_response(error, request_id)
             response["x-request-id"] = request_id
             return response
@@ -89,9 +91,13 @@ def _stream(request: HttpRequest, call: Call) -> StreamingHttpResponse:
     except BaseException:
         stop_watching()
         raise
-    headers = {"cache-control": "no-cache", "x-accel-buffering": "no", **relay.exchange.headers}
     stream = EventStream(relay, _frames, stop_watching)
-    return StreamingHttpResponse(stream, content_type="text/event-stream; charset=utf-8", headers=headers)
+    try:
+        headers = {"cache-control": "no-cache", "x-accel-buffering": "no", **relay.exchange.headers}
+        return StreamingHttpResponse(stream, content_type="text/event-stream; charset=utf-8", headers=headers)
+    except BaseException:
+        stream.close()
+        raise
 
 
 def _frames(relay: Relay) -> Iterator[bytes]:

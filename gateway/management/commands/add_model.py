@@ -1,9 +1,8 @@
-import json
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from gateway.management.base import GatewayCommand, amount
+from gateway.management.base import GatewayCommand, amount, json_object
 from providers.models import AIModel, Kind, Provider
 
 PRICES = ("price_in", "price_out", "price_cached_read", "price_cached_write")
@@ -25,7 +24,7 @@ class Command(GatewayCommand):
         parser.add_argument("--weight", type=int, default=1)
         parser.add_argument("--priority", type=int, default=0)
         parser.add_argument("--multimodal", action="store_true", help="It takes images.")
-        parser.add_argument("--extra-args", type=json.loads, default={}, help="JSON sent with each call.")
+        parser.add_argument("--extra-args", type=json_object, default={}, help="JSON sent with each call.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         provider = Provider.objects.filter(name=options["provider"]).first()

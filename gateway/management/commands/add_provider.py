@@ -1,10 +1,10 @@
-import json
 import sys
+from getpass import getpass
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from gateway.management.base import GatewayCommand
+from gateway.management.base import GatewayCommand, json_object
 from providers import catalog
 from providers.services import providers
 
@@ -18,13 +18,13 @@ class Command(GatewayCommand):
         parser.add_argument("--requester", choices=list(catalog.VENDORS), default="openai-compatible")
         parser.add_argument("--base-url", help="Default: the vendor's own.")
         parser.add_argument("--key", action="append", default=[], help="A provider key; `-` reads it from stdin.")
-        parser.add_argument("--config", type=json.loads, default={}, help='JSON such as {"headers": {"X-Team": "a"}}.')
+        parser.add_argument("--config", type=json_object, default={}, help='JSON such as {"headers": {"X-Team": "a"}}.')
 
     def handle(self, *args: Any, **options: Any) -> None:
         base_url = options["base_url"] or catalog.VENDORS[options["requester"]].base_url
         if not base_url:
             raise CommandError("Give --base-url: this kind of provider has no address of its own.")
-        secrets = [sys.stdin.readline().strip() if key == "-" else key for key in options["key"]]
+        secrets = [_read_secret() if key == "-" else key for key in options["key"]]
         provider = providers.add(
             name=options["name"],
             requester=options["requester"],
@@ -34,3 +34,7 @@ class Command(GatewayCommand):
         )
         content = {"id": provider.pk, "uuid": str(provider.uuid), "name": provider.name, "keys": len(secrets)}
         self.show(options, content)
+
+
+def _read_secret() -> str:
+    return (getpass("Provider key: ") if sys.stdin.isatty() else sys.stdin.readline()).strip()

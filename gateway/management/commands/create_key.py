@@ -38,6 +38,8 @@ class Command(GatewayCommand):
             model_ids=_model_ids(options["models"]),
         )
         self.show(options, {"key": issued.secret, **describe(issued.key)})
+        if not (options["all_models"] or options["models"] or options["group"]):
+            self.stderr.write("This key may not call any model yet: give --models, --all-models or --group.")
 
 
 def _group(name: str | None) -> Group | None:

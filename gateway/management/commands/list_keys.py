@@ -2,28 +2,23 @@ import json
 from typing import Any
 
 from accounts.models import ApiKey
-from common.money import show, to_units
-from gateway.management.base import GatewayCommand, describe
+from gateway.management.base import GatewayCommand, describe, usd
 
 
 class Command(GatewayCommand):
     help = "List the API keys: whose, what they may spend, what they have spent."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        keys = ApiKey.objects.select_related("group").order_by("id")
+        keys = ApiKey.objects.filter(is_internal=False).select_related("group").order_by("id")
         if options["json"]:
             self.stdout.write(json.dumps([describe(key) for key in keys.iterator()], default=str))
             return
         self.stdout.write(_line("id", "prefix", "state", "quota", "month", "balance", "spent", "name"))
         for key in keys.iterator():
-            quota = "no limit" if key.month_quota is None else _usd(key.month_quota)
+            quota = "no limit" if key.month_quota is None else usd(key.month_quota)
             state = "active" if key.is_usable else "expired" if key.is_active else "revoked"
-            amounts = (quota, _usd(key.month_fee), _usd(key.balance), _usd(key.spent))
+            amounts = (quota, usd(key.month_fee), usd(key.balance), usd(key.spent))
             self.stdout.write(_line(str(key.pk), key.prefix, state, *amounts, key.name))
-
-
-def _usd(value: Any) -> str:
-    return show(to_units(value))
 
 
 def _line(*cells: str) -> str:

@@ -1,5 +1,11 @@
 """GET /v1/models, completions, embeddings, and routes over several deployments."""
 
+from cryptography.fernet import Fernet
+from django.test import override_settings
+
+from accounts.models import ApiKey
+from providers.models import AIModel, ProviderKey
+from providers.services import providers
 from tests import factories
 from tests.fakes.openai import FakeOpenAI
 from tests.gateway.openai.conftest import Api, last_charge
@@ -94,8 +100,6 @@ def test_the_hold_covers_the_dearest_candidate(api: Api) -> None:
 
 
 def test_each_caller_keeps_its_own_provider_key(api: Api) -> None:
-    from providers.models import ProviderKey
-
     provider = factories.provider(api.upstream, name="pool")
     ProviderKey.objects.create(provider=provider, name="second", secret="sk-not-accepted-by-the-fake")
     factories.model(provider, "pooled", upstream_name="echo")
@@ -107,7 +111,39 @@ def test_each_caller_keeps_its_own_provider_key(api: Api) -> None:
 
 def test_an_edit_holds_for_the_next_call(api: Api) -> None:
     assert api.chat().status_code == 200
-    from providers.models import AIModel
-
     AIModel.objects.filter(name="echo").update(is_enabled=False)
     assert api.chat().status_code == 404
+    AIModel.objects.filter(name="echo").update(is_enabled=True)
+    assert api.chat().status_code == 200
+
+
+def test_what_is_new_is_there_at_once_for_a_key_that_has_called_before(api: Api) -> None:
+    bob = factories.key(all_models=False)
+    provider = factories.provider(api.upstream)
+    granted = factories.model(provider, "granted", upstream_name="echo")
+    factories.grant(bob, granted)
+    assert api.chat("granted", bob.secret).status_code == 200
+    new = factories.model(provider, "new", upstream_name="echo")
+    assert api.chat("new", bob.secret).status_code == 404
+    factories.grant(bob, new)
+    assert api.chat("new", bob.secret).status_code == 200
+    ApiKey.objects.filter(pk=bob.key.pk).update(all_models=True)
+    assert api.chat("echo", bob.secret).status_code == 200
+
+
+def test_a_secret_that_can_not_be_decrypted_takes_no_other_provider_along(api: Api) -> None:
+    with override_settings(FIELD_ENCRYPTION_KEYS=[Fernet.generate_key().decode()]):
+        factories.model(factories.provider(api.upstream), "unreadable", upstream_name="echo")
+    assert api.chat().status_code == 200
+    assert "no enabled key" in api.chat("unreadable").json()["error"]["message"]
+
+
+def test_a_provider_that_moves_takes_no_secret_along(api: Api) -> None:
+    with FakeOpenAI(key=api.upstream.key) as elsewhere:
+        provider = AIModel.objects.get(name="echo").provider
+        provider.base_url = f"{elsewhere.origin}/v1"
+        assert providers.change(provider=provider) is True
+        assert "no enabled key" in api.chat().json()["error"]["message"]
+        assert elsewhere.seen == []
+    provider.base_url = provider.base_url.replace("/v1", "/v2")
+    assert providers.change(provider=provider) is False
