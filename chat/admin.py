@@ -10,14 +10,14 @@ from django.utils.text import Truncator
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from chat.models import Session, Thread
-from common.console import BigTableAdmin, DaysFilter, display, money
+from common.console import BigTableAdmin, DaysFilter, display, money, time_column
 
 SHOWN = 80
 
 
 @admin.register(Session)
 class SessionAdmin(BigTableAdmin):
-    list_display = ("updated_at", "__str__", "key_name", "calls", "tokens", "usd")
+    list_display = (time_column("updated_at", "last call"), "__str__", "key_name", "calls", "tokens", "usd")
     list_filter = (("api_key", AutocompleteSelectFilter),)
     list_filter_submit = True
     list_select_related = ("api_key",)
@@ -43,7 +43,7 @@ class SessionAdmin(BigTableAdmin):
 
 @admin.register(Thread)
 class ThreadAdmin(BigTableAdmin):
-    list_display = ("created_at", "asked", "answered", "model_name", "key", "session", "usd")
+    list_display = (time_column("created_at", "time"), "asked", "answered", "model_name", "key", "session", "usd")
     list_filter = (
         ("charge__created_at", DaysFilter),
         ("api_key", AutocompleteSelectFilter),

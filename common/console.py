@@ -1,8 +1,8 @@
 """What the console's pages share: a typed base over unfold, lists without COUNT(*), and money as people read it."""
 
 from collections.abc import Callable
-from datetime import datetime, time, timedelta
-from decimal import Decimal
+from datetime import UTC, datetime, time, timedelta
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import models
@@ -50,9 +50,35 @@ def money(amount: Decimal | None, empty: str = "–") -> str:
     return f"{'-' if amount < 0 else ''}${whole}.{decimals.rstrip('0'):0<2}"
 
 
-def glance(amount: Decimal) -> str:
+CENT, LEAST = Decimal("0.01"), Decimal("0.0001")
+
+
+def glance(amount: Decimal, rounding: str = ROUND_HALF_UP) -> str:
     """Money among other figures: cents, or four decimals where cents would say nothing."""
-    return f"${amount:,.2f}" if amount >= 1 or not amount else f"${amount:,.4f}"
+    if 0 < amount < LEAST:
+        return f"<${LEAST}"
+    return money(amount.quantize(CENT if abs(amount) >= 1 else LEAST, rounding))
+
+
+def funds(amount: Decimal) -> str:
+    """What can still be spent, at a glance: never more than there is."""
+    return glance(amount, ROUND_DOWN)
+
+
+def moment(value: datetime | None, empty: str = "–") -> str:
+    """A time in the gateway's zone, one way on every page."""
+    return f"{timezone.localtime(value):%Y-%m-%d %H:%M:%S}" if value else empty
+
+
+def time_column(field: str, description: str) -> Callable[[Any], str]:
+    """A list's column for a time."""
+
+    @display(description=description, ordering=field)
+    def column(row: Any) -> str:
+        return moment(getattr(row, field))
+
+    column.__name__ = field  # names the cell's class
+    return column
 
 
 class MoneyInput(UnfoldAdminDecimalFieldWidget):  # type: ignore[misc]  # unfold has no types
@@ -110,5 +136,11 @@ class DaysFilter(RangeDateFilter):  # type: ignore[misc]  # unfold has no types
 
 
 def _midnight(text: str | None, days: int = 0) -> datetime | None:
+    """The start of a day, or of one that many days later; what can't be a day is no filter."""
     day = parse_date_str(text)
-    return timezone.make_aware(datetime.combine(day + timedelta(days=days), time())) if day else None
+    try:
+        return (
+            timezone.make_aware(datetime.combine(day + timedelta(days=days), time())).astimezone(UTC) if day else None
+        )
+    except (OverflowError, ValueError):  # before the year 1 or after 9999, here or in UTC
+        return None

@@ -4,7 +4,7 @@ from axes.admin import AccessAttemptAdmin
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.contrib import admin
 
-from common.console import ModelAdmin
+from common.console import ModelAdmin, time_column
 from gateway.console.probes import TestedModelAdmin, TestedProviderAdmin
 from providers.models import AIModel, Provider
 
@@ -18,4 +18,4 @@ class AttemptAdmin(AccessAttemptAdmin, ModelAdmin):  # type: ignore[misc]  # axe
     """Failed log-ins; removing one lets its person try again before the lock runs out."""
 
     date_hierarchy = None
-    list_display = ("attempt_time", "username", "ip_address", "failures_since_start", "status")
+    list_display = (time_column("attempt_time", "time"), "username", "ip_address", "failures_since_start", "status")

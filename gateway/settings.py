@@ -136,15 +136,18 @@ POSTGRESQL_OPTIONS = {
 }
 
 
+DATABASE_SCHEMES = ("sqlite:///", "postgres://", "postgresql://")
+
+
 def database(url: str) -> dict[str, Any]:
     """One entry of DATABASES from a URL, with what this gateway needs of either engine."""
+    if not url.startswith(DATABASE_SCHEMES):
+        raise ImproperlyConfigured("DATABASE_URL starts with sqlite:/// or postgres://.")
     config = dict(environ.Env.db_url_config(url))
     engine = str(config.get("ENGINE", ""))
     if engine.endswith("sqlite3"):
         return {**config, "OPTIONS": SQLITE_OPTIONS}
-    if engine.endswith("postgresql"):
-        return {**config, "OPTIONS": {**config.get("OPTIONS", {}), **POSTGRESQL_OPTIONS}}
-    raise ImproperlyConfigured("DATABASE_URL starts with sqlite:/// or postgres://.")
+    return {**config, "OPTIONS": {**config.get("OPTIONS", {}), **POSTGRESQL_OPTIONS}}
 
 
 DATABASES = {"default": database(env.str("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'weighbridge.sqlite3'}"))}
@@ -231,12 +234,15 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": ["gateway.schema.add_traffic", "drf_spectacular.hooks.postprocess_schema_enums"],
 }
 
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
+if LOG_LEVEL not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
+    raise ImproperlyConfigured(f"LOG_LEVEL is DEBUG, INFO, WARNING, ERROR or CRITICAL, not {LOG_LEVEL!r}.")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO").upper()},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {"axes": {"level": "WARNING"}, "django": {"handlers": [], "propagate": True}},
 }
 

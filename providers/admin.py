@@ -4,7 +4,7 @@ the whole pipeline."""
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
@@ -14,12 +14,17 @@ from unfold.widgets import UnfoldAdminPasswordWidget
 
 from common.console import ConsoleAdmin, ModelForm, TabularInline, display, money
 from providers.models import AIModel, Provider, ProviderKey
+from providers.services import providers
+
+MOVED = "The address leads elsewhere now: its stored keys are switched off until they are entered again."
 
 
 class ProviderKeyForm(ModelForm):
     """A secret can be written, never read: nothing of it but its last characters leaves the server again."""
 
-    secret = forms.CharField(
+    # Not the model's own field: a form reads those, and what the keyring can't open must still be replaceable.
+    new_secret = forms.CharField(
+        label="secret",
         required=False,
         strip=True,
         widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password", "placeholder": "Empty: as it is"}),
@@ -27,28 +32,37 @@ class ProviderKeyForm(ModelForm):
 
     class Meta:
         model = ProviderKey
-        fields = ("name", "secret", "is_enabled")
+        fields = ("name", "is_enabled")
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.initial.pop("secret", None)  # else an empty field would count as a change
-
-    def clean_secret(self) -> str:
-        secret: str = self.cleaned_data["secret"]
-        if not secret and self.instance.pk is None:
+    def clean_new_secret(self) -> str:
+        secret: str = self.cleaned_data["new_secret"]
+        if secret:
+            self.instance.secret = secret
+        elif self.instance.pk is None:
             raise ValidationError("Give the secret.", code="required")
-        return secret or self.instance.secret
+        return secret
+
+    def clean_is_enabled(self) -> bool:
+        """A key may be off because its provider's address changed: only who knows the secret sends it there."""
+        is_enabled: bool = self.cleaned_data["is_enabled"]
+        if is_enabled and not self.initial.get("is_enabled", True) and not self.cleaned_data.get("new_secret"):
+            raise ValidationError("Enter the secret again to switch this key on.", code="secret")
+        return is_enabled
 
 
 class ProviderKeyInline(TabularInline):
     model = ProviderKey
     form = ProviderKeyForm
-    fields = ("name", "masked", "secret", "is_enabled")
+    fields = ("name", "masked", "new_secret", "is_enabled")
     readonly_fields = ("masked",)
     extra = 0
     hide_title = True
     verbose_name = "key"
     verbose_name_plural = "Keys: each caller keeps to one of them"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ProviderKey]:
+        keys: QuerySet[ProviderKey] = super().get_queryset(request)
+        return keys.defer("secret")  # one that can't be decrypted must not take the page along
 
     @admin.display(description="stored")
     def masked(self, key: ProviderKey) -> str:
@@ -61,6 +75,7 @@ class ProviderAdmin(ConsoleAdmin):
     list_filter = ("is_enabled", ("requester", ChoicesDropdownFilter))
     list_filter_submit = True
     search_fields = ("name", "base_url")
+    ordering = ("name",)  # grouping for the counts drops the model's own
     fieldsets = (
         (None, {"fields": ("name", "requester", "base_url", "is_enabled")}),
         (
@@ -89,6 +104,20 @@ class ProviderAdmin(ConsoleAdmin):
         form = super().get_form(request, obj, change=change, **kwargs)
         _shorten(form, "config")
         return form
+
+    def save_model(self, request: HttpRequest, obj: Any, form: ModelForm, change: bool) -> None:
+        if not change:
+            super().save_model(request, obj, form, change)
+            return
+        obj.has_moved = providers.change(provider=obj)
+        if obj.has_moved:
+            messages.warning(request, MOVED)
+
+    def save_formset(self, request: HttpRequest, form: ModelForm, formset: Any, change: bool) -> None:
+        for row in formset.forms:
+            if getattr(form.instance, "has_moved", False) and row.instance.pk and "new_secret" not in row.changed_data:
+                row.instance.is_enabled = False  # else saving a new name would switch it on again
+        super().save_formset(request, form, formset, change)
 
     @display(description="enabled keys", ordering="keys_")
     def key_count(self, provider: Any) -> int:

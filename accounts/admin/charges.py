@@ -4,12 +4,11 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
 
 from accounts.admin.explanation import Explanation
 from accounts.models import Charge
-from common.console import BigTableAdmin, DaysFilter, display, money
+from common.console import BigTableAdmin, DaysFilter, display, money, time_column
 
 OUTCOME_COLORS = {
     "OK": "success",
@@ -26,7 +25,17 @@ class ChargeAdmin(BigTableAdmin):
     """Each call with its explanation: tokens by kind, prices then, and who paid."""
 
     change_form_outer_before_template = "admin/console/charge_explanation.html"
-    list_display = ("when", "key", "model_name", "provider_name", "tokens_in", "tokens_out", "usd", "ending", "took")
+    list_display = (
+        time_column("created_at", "time"),
+        "key",
+        "model_name",
+        "provider_name",
+        "tokens_in",
+        "tokens_out",
+        "usd",
+        "ending",
+        "took",
+    )
     list_filter = (
         ("created_at", DaysFilter),
         ("outcome", ChoicesDropdownFilter),
@@ -57,10 +66,6 @@ class ChargeAdmin(BigTableAdmin):
             },
         ),
     )
-
-    @display(description="time")
-    def when(self, charge: Charge) -> str:
-        return f"{timezone.localtime(charge.created_at):%Y-%m-%d %H:%M:%S}"
 
     @display(description="in")
     def tokens_in(self, charge: Charge) -> str:

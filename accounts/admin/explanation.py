@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from accounts.models import Charge, State
-from common.console import money
+from common.console import moment, money
 from common.money import TOKENS_PER_PRICE, cost_units, to_units, to_usd
 
 Price = Decimal | None
@@ -52,6 +52,17 @@ class Explanation:
     def __init__(self, charge: Charge) -> None:
         self.charge = charge
         self.lines = list(_lines(charge))
+
+    @property
+    def whose(self) -> list[Fact]:
+        charge = self.charge
+        return [
+            Fact("Key", charge.key.name),
+            Fact("Model", charge.model_name),
+            Fact("Provider", charge.provider_name),
+            Fact("Time", moment(charge.created_at)),
+            Fact("Request", charge.request_id),
+        ]
 
     @property
     def cost(self) -> Decimal:

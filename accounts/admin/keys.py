@@ -9,15 +9,27 @@ from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import path, reverse
 from django.utils import timezone
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
 from unfold.enums import ActionVariant
 
+from accounts.admin import once
 from accounts.models import ApiKey, Group, GroupGrant, KeyGrant, User
 from accounts.services import keys
 from accounts.services.ledger.decisions import first_of_month
-from common.console import ConsoleAdmin, ModelForm, MoneyInput, TabularInline, action, display, glance, money
+from common.console import (
+    ConsoleAdmin,
+    ModelForm,
+    MoneyInput,
+    TabularInline,
+    action,
+    display,
+    funds,
+    glance,
+    money,
+    time_column,
+)
 
 NO_LIMIT = "no limit"
 FIELDS = ("name", "email", "role", "group", "all_models", "month_quota", "expires_at")
@@ -43,13 +55,13 @@ class GroupGrantInline(TabularInline):
 
 @admin.register(Group)
 class GroupAdmin(ConsoleAdmin):
-    list_display = ("name", "created_at")
+    list_display = ("name", time_column("created_at", "made"))
     search_fields = ("name",)
     inlines = (GroupGrantInline,)
 
 
-class KeyForm(ModelForm):
-    """A key's own fields; a new one may start with a balance."""
+class OpeningForm(ModelForm):
+    """A new key that may start with a balance."""
 
     opening_balance = forms.DecimalField(
         required=False,
@@ -85,16 +97,25 @@ class UsableFilter(admin.SimpleListFilter):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(ConsoleAdmin):
-    """A secret is shown by the answer that makes it and by nothing else: it is stored nowhere, in no session."""
+class ApiKeyAdmin(once.OnceAdmin):
+    """A secret is shown once, by the page after its form; see `accounts.admin.once` for where it is meanwhile."""
 
-    form = KeyForm
     inlines = (KeyGrantInline,)
     autocomplete_fields = ("group",)
     actions = ("revoke_selected",)
     actions_detail = ("recharge", "revoke")
     change_form_outer_before_template = "admin/console/key_panel.html"
-    list_display = ("name", "start", "state", "role", "group", "used", "balance_usd", "spent_usd", "last_used_at")
+    list_display = (
+        "name",
+        "start",
+        "state",
+        "role",
+        "group",
+        "used",
+        "balance_usd",
+        "spent_usd",
+        time_column("last_used_at", "last used"),
+    )
     list_filter = (UsableFilter, ("role", ChoicesDropdownFilter), ("group", AutocompleteSelectFilter))
     list_filter_submit = True
     list_select_related = ("group",)
@@ -126,7 +147,7 @@ class ApiKeyAdmin(ConsoleAdmin):
 
     @display(description="balance", ordering="balance")
     def balance_usd(self, key: ApiKey) -> str:
-        return glance(key.balance)
+        return funds(key.balance)
 
     @display(description="spent", ordering="spent")
     def spent_usd(self, key: ApiKey) -> str:
@@ -151,10 +172,17 @@ class ApiKeyAdmin(ConsoleAdmin):
         if key is None or not self.has_change_permission(request, key):
             return False
         if name == "recharge":
-            return key.month_quota is not None and request.user.has_perm("accounts.add_payment")
+            return key.is_usable and key.month_quota is not None and _may_pay(request)
         return key.is_active
 
     # Forms
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = OpeningForm if obj is None and _may_pay(request) else ModelForm
+        return super().get_form(request, obj, change=change, **{"form": form, **kwargs})
+
+    def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        return self.add_fieldsets if obj is None and _may_pay(request) else self.fieldsets
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: ModelForm, change: bool) -> None:
         if change:
@@ -162,9 +190,9 @@ class ApiKeyAdmin(ConsoleAdmin):
             obj.save(update_fields=[*(name for name in form.changed_data if name in FIELDS), "updated_at"])
             return
         issued = self._issue(request, form.cleaned_data)
+        self.claim(request, {"key": issued.key.pk, "secret": issued.secret})
         obj.pk = issued.key.pk
         obj.refresh_from_db()
-        request.issued_key = issued  # type: ignore[attr-defined]  # for `response_add`, within this one request
 
     def _issue(self, request: HttpRequest, values: dict[str, Any]) -> keys.IssuedKey:
         return keys.issue(
@@ -174,25 +202,45 @@ class ApiKeyAdmin(ConsoleAdmin):
             group=values["group"],
             all_models=values["all_models"],
             month_quota=values["month_quota"],
-            balance=values["opening_balance"] or Decimal(0),
+            balance=values.get("opening_balance") or Decimal(0),
             expires_at=values["expires_at"],
             made_by=cast(User, request.user),
         )
 
     def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
-        context = {
-            **self.admin_site.each_context(request),
-            "title": f"Key {obj.name}",
-            "opts": self.opts,
-            "original": obj,
-            "key": obj,
-            "secret": request.issued_key.secret,  # type: ignore[attr-defined]  # set by `save_model`
-            "can_call": obj.all_models or obj.group_id is not None or obj.grants.exists(),
-            "url": request.build_absolute_uri("/v1"),
-        }
-        response = TemplateResponse(request, "admin/console/key_secret.html", context)
+        return self.response_again(request)
+
+    def response_again(self, request: HttpRequest) -> HttpResponse:
+        """A second POST of the form leads to what its first one made."""
+        return HttpResponseRedirect(reverse("admin:accounts_apikey_made", args=[once.nonce_of(request)]))
+
+    def get_urls(self) -> list[Any]:
+        made = self.admin_site.admin_view(self.made)
+        return [path("made/<str:nonce>/", made, name="accounts_apikey_made"), *super().get_urls()]
+
+    def made(self, request: HttpRequest, nonce: str) -> HttpResponse:
+        """The secret, on the first visit only."""
+        kept = once.take(request, nonce)
+        key = ApiKey.objects.filter(pk=kept.get("key")).first()
+        if key is None or "secret" not in kept:
+            messages.warning(request, "A secret is shown once, for a few minutes. Was it lost? Revoke its key.")
+            page = ("change", [key.pk]) if key else ("changelist", [])
+            return HttpResponseRedirect(reverse(f"admin:accounts_apikey_{page[0]}", args=page[1]))
+        response = TemplateResponse(request, "admin/console/key_secret.html", self._made(request, key, kept["secret"]))
         response["Cache-Control"] = "no-store"
         return response
+
+    def _made(self, request: HttpRequest, key: ApiKey, secret: str) -> dict[str, Any]:
+        return {
+            **self.admin_site.each_context(request),
+            "title": f"Key {key.name}",
+            "opts": self.opts,
+            "original": key,
+            "key": key,
+            "secret": secret,
+            "can_call": key.all_models or key.group_id is not None or key.grants.exists(),
+            "url": request.build_absolute_uri("/v1"),
+        }
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -228,6 +276,11 @@ class ApiKeyAdmin(ConsoleAdmin):
         for key in revoked:
             self.log_change(request, key, "Revoked.")
         messages.success(request, f"{len(revoked)} keys revoked.")
+
+
+def _may_pay(request: HttpRequest) -> bool:
+    """An opening balance is a payment, like any other."""
+    return request.user.has_perm("accounts.add_payment")
 
 
 def state_of(key: ApiKey) -> str:

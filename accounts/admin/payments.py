@@ -10,25 +10,30 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
+from accounts.admin.once import OnceAdmin
 from accounts.models import Payment, User
 from accounts.services import keys
-from common.console import ConsoleAdmin, DaysFilter, ModelForm, money
+from common.console import DaysFilter, ModelForm, moment, money, time_column
 
 FIELDS = ("key", "amount", "note")
 
 
 @admin.register(Payment)
-class PaymentAdmin(ConsoleAdmin):
+class PaymentAdmin(OnceAdmin):
     """Adding one is recharging a key; the balance follows in the same transaction."""
 
-    fields = (*FIELDS, "made_by", "created_at")
-    readonly_fields = ("made_by", "created_at")
+    fields = (*FIELDS, "made_by", "time")
+    readonly_fields = ("made_by", "time")
     autocomplete_fields = ("key",)
-    list_display = ("created_at", "key", "usd", "note", "made_by")
+    list_display = (time_column("created_at", "time"), "key", "usd", "note", "made_by")
     list_filter = (("key", AutocompleteSelectFilter), ("created_at", DaysFilter))
     list_filter_submit = True
     list_select_related = ("key", "made_by")
     search_fields = ("key__name", "key__prefix", "note")
+
+    @admin.display(description="time")
+    def time(self, payment: Payment) -> str:
+        return moment(payment.created_at)
 
     @admin.display(description="amount", ordering="amount")
     def usd(self, payment: Payment) -> str:
@@ -64,6 +69,7 @@ class PaymentAdmin(ConsoleAdmin):
 
     def save_model(self, request: HttpRequest, obj: Payment, form: ModelForm, change: bool) -> None:
         made_by = request.user if isinstance(request.user, User) else None
+        self.claim(request)
         made = keys.recharge(key=obj.key, amount=obj.amount, note=obj.note, made_by=made_by)
         obj.pk = made.pk
         obj.refresh_from_db()

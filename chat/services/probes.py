@@ -68,6 +68,11 @@ def test_provider(*, provider: Provider) -> ProbeResult:
     return test_model(model=model) if model else _list_models(provider)
 
 
+def has_model_to_call(*, provider: Provider) -> bool:
+    """Whether a test of this provider is a call; without one it only lists the upstream's models."""
+    return _first_model(provider) is not None
+
+
 def _obstacle(model: AIModel) -> str:
     """Why a call can't even be tried."""
     if not model.is_enabled:
@@ -127,7 +132,8 @@ def _listed(provider: Provider) -> str:
         raise AuthFailed("It has no enabled key.")
     names = [model.id for model in requesters[0].list_models()]
     shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
-    return f"It answers and lists {len(names)} models: {shown}. Add a model to test a call."
+    count = "1 model" if len(names) == 1 else f"{len(names)} models"
+    return f"It answers and lists {count}{': ' if names else ''}{shown}. Add a model to test a call."
 
 
 def _reason(error: Exception) -> str:

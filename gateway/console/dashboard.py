@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.models import ApiKey, Charge, Outcome, State
-from common.console import glance, money
+from common.console import glance, moment, money
 from common.money import MoneyField
 from gateway.console import start
 
@@ -166,10 +166,11 @@ def _card(title: str, icon: str, day: str, month: str, note: str = "") -> dict[s
 
 
 Reading = Callable[[Totals], float]
+SPEND = "Spend, USD"
 CHARTS: tuple[tuple[str, Reading], ...] = (
     ("Calls", lambda totals: totals.calls),
     ("Tokens", lambda totals: totals.tokens),
-    ("Spend, USD", lambda totals: float(round(totals.spend, 6))),
+    (SPEND, lambda totals: float(round(totals.spend, 6))),
     ("Errors", lambda totals: totals.errors),
 )
 RED = "#dc2626"
@@ -181,6 +182,7 @@ def chart(title: str, reading: Reading, traffic: Traffic) -> dict[str, str]:
     values = [reading(totals) for _, totals in traffic.days]
     labels = [f"{day:%b} {day.day}" for day, _ in traffic.days]
     dataset = {"label": title, "data": values, "backgroundColor": color, "displayYAxis": True, "maxTicksXLimit": 8}
+    dataset["isCount"] = title != SPEND  # console.js then keeps its axis to whole numbers
     return {"title": title, "data": json.dumps({"labels": labels, "datasets": [dataset]})}
 
 
@@ -222,6 +224,7 @@ def row(charge: Charge) -> dict[str, Any]:
     prompt = charge.input_tokens + charge.cached_read_tokens + charge.cached_write_tokens
     return {
         "charge": charge,
+        "time": moment(charge.created_at),
         "tokens": f"{prompt:,} / {charge.output_tokens:,}",
         "fee": money(charge.fee),
         "took": "–" if charge.total_ms is None else f"{charge.total_ms / 1000:.2f} s",

@@ -34,6 +34,7 @@ class ProbeAdmin(ConsoleAdmin):
             "opts": self.opts,
             "original": row,
             "row": row,
+            "is_call": self.is_call(row),
             "question": probes.QUESTION,
             "max_tokens": probes.MAX_TOKENS,
             "result": self.run_probe(row) if request.method == "POST" else None,
@@ -50,8 +51,15 @@ class ProbeAdmin(ConsoleAdmin):
     def run_probe(self, row: Model) -> ProbeResult:
         raise NotImplementedError
 
+    def is_call(self, row: Any) -> bool:
+        """Whether the test is a paid call."""
+        return True
+
 
 class TestedProviderAdmin(ProbeAdmin, ProviderAdmin):
+    def is_call(self, row: Any) -> bool:
+        return probes.has_model_to_call(provider=row)
+
     def run_probe(self, row: Any) -> ProbeResult:
         return probes.test_provider(provider=row)
 

@@ -5,9 +5,12 @@ import json
 from gateway.up.first_run import FirstRun, path
 
 QUESTION = "Say hello in one short sentence."
-NO_ADMIN = "shown once, at the first start, or changed since; `manage.py changepassword admin` sets a new one"
-NO_KEY = "shown once, at the first start, or revoked since; `manage.py create_key` makes another"
-NO_MODEL = "none yet: add a provider and its models in the console"
+NO_ADMIN = "shown once, at the first start, or changed since; `.venv/bin/python manage.py changepassword` sets one"
+NO_KEY = (
+    "shown once, at the first start, or revoked since; "
+    "`.venv/bin/python manage.py create_key NAME --all-models` makes another"
+)
+NO_MODEL = "the embedded ones are off (EMBEDDED_MODEL); the console lists all others"
 
 
 def banner(run: FirstRun) -> str:

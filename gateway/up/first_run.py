@@ -37,7 +37,7 @@ def ensure(now: FirstRun) -> FirstRun:
     stored = _read()
     with transaction.atomic():
         found = _with_key(_with_admin(now, stored), stored)
-        if found != stored and (found.admin_password or found.api_key):
+        if found != stored and (stored or found.admin_password or found.api_key):
             # Before the commit: a crash in between leaves a file that the next start makes anew, never a lost password.
             write_private(path(), json.dumps(asdict(found), indent=2) + "\n")
     return found

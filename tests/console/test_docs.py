@@ -48,7 +48,7 @@ def test_every_refusal_is_described(schema: Any) -> None:
 
 def test_both_ways_to_send_a_key_are_described(schema: Any) -> None:
     assert schema["components"]["securitySchemes"]["bearerAuth"]["scheme"] == "bearer"
-    assert schema["components"]["securitySchemes"]["apiKeyHeader"]["name"] == "X-API-Key"
+    assert schema["components"]["securitySchemes"]["headerKey"]["name"] == "X-API-Key"
 
 
 def test_streams_sessions_and_costs_are_described(schema: Any) -> None:

@@ -31,6 +31,8 @@ def test_the_defaults_are_sqlite_in_var(tmp_path: Path) -> None:
         ("FIELD_ENCRYPTION_KEYS", "", "FIELD_ENCRYPTION_KEYS is not set"),
         ("DATABASE_URL", "mysql://root@host/db", "DATABASE_URL starts with"),
         ("SQLITE_SYNCHRONOUS", "OFF", "SQLITE_SYNCHRONOUS is NORMAL or FULL"),
+        ("DATABASE_URL", "foo", "DATABASE_URL starts with"),
+        ("LOG_LEVEL", "loud", "LOG_LEVEL is"),
         ("TIME_ZONE", "Mars/Olympus", "is not a time zone"),
         ("MAX_BODY_BYTES", "lots", "MAX_BODY_BYTES"),
         ("EGRESS_ALLOW_PRIVATE", "perhaps", "EGRESS_ALLOW_PRIVATE"),

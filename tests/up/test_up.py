@@ -125,7 +125,7 @@ def test_it_runs_on_postgresql_and_without_the_embedded_model(tmp_path: Path) ->
         Up(tmp_path, free_port(), DATABASE_URL=server.url, EMBEDDED_MODEL="false") as up,
     ):
         up.wait_until_ready()
-        assert "none yet" in up.output and up.secrets["model"] is None
+        assert "embedded ones are off" in up.output and up.secrets["model"] is None
         assert not (tmp_path / "weighbridge.sqlite3").exists()
         assert up.stop(signal.SIGTERM) == 0
 

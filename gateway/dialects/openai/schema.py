@@ -6,16 +6,20 @@ from typing import Any
 JSON = dict[str, Any]
 
 TAG = "OpenAI"
-SECURITY: list[dict[str, list[str]]] = [{"bearerAuth": []}, {"apiKeyHeader": []}]
+SECURITY: list[dict[str, list[str]]] = [{"bearerAuth": []}, {"headerKey": []}]
 SECURITY_SCHEMES: JSON = {
     "bearerAuth": {"type": "http", "scheme": "bearer", "description": "`Authorization: Bearer wb-…`"},
-    "apiKeyHeader": {
+    "headerKey": {  # sorted by name, it comes second
         "type": "apiKey",
         "in": "header",
         "name": "X-API-Key",
         "description": "The same secret; when both are sent, this one decides.",
     },
 }
+
+# Those that a first start brings along, so that "try it out" answers.
+CHAT_MODEL = "smollm2-135m-instruct"
+EMBEDDING_MODEL = "all-minilm-l6-v2"
 
 STRING: JSON = {"type": "string"}
 COUNT: JSON = {"type": "integer", "minimum": 1}
@@ -123,12 +127,12 @@ SCHEMAS: JSON = {
     "ModelList": _object(["object", "data"], object=STRING, data={"type": "array", "items": _ref("Model")}),
 }
 
-CHAT_EXAMPLE: JSON = {"model": "your-model", "messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 64}
+CHAT_EXAMPLE: JSON = {"model": CHAT_MODEL, "messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 64}
 CHAT_ANSWER_EXAMPLE: JSON = {
     "id": "chatcmpl-1",
     "object": "chat.completion",
     "created": 1767225600,
-    "model": "your-model",
+    "model": CHAT_MODEL,
     "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi there."}, "finish_reason": "stop"}],
     "usage": {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12},
 }
@@ -137,25 +141,25 @@ STREAM_EXAMPLE = (
     'data: {"id":"chatcmpl-1","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
     "data: [DONE]\n\n"
 )
-COMPLETION_EXAMPLE: JSON = {"model": "your-model", "prompt": "Once upon a time", "max_tokens": 64}
+COMPLETION_EXAMPLE: JSON = {"model": CHAT_MODEL, "prompt": "Once upon a time", "max_tokens": 64}
 COMPLETION_ANSWER_EXAMPLE: JSON = {
     "id": "cmpl-1",
     "object": "text_completion",
     "choices": [{"index": 0, "text": " there was a weighbridge.", "finish_reason": "stop"}],
     "usage": {"prompt_tokens": 4, "completion_tokens": 5, "total_tokens": 9},
 }
-EMBEDDING_EXAMPLE: JSON = {"model": "your-embedding-model", "input": ["a text", "another text"]}
+EMBEDDING_EXAMPLE: JSON = {"model": EMBEDDING_MODEL, "input": ["a text", "another text"]}
 EMBEDDING_ANSWER_EXAMPLE: JSON = {
     "object": "list",
-    "model": "your-embedding-model",
+    "model": EMBEDDING_MODEL,
     "data": [{"object": "embedding", "index": 0, "embedding": [0.1, -0.2]}],
     "usage": {"prompt_tokens": 4, "total_tokens": 4},
 }
 MODEL_EXAMPLE: JSON = {
-    "id": "your-model",
+    "id": CHAT_MODEL,
     "object": "model",
     "created": 1767225600,
-    "owned_by": "your provider",
+    "owned_by": "built-in",
     "kind": "llm",
     "context_length": 131072,
     "max_output_tokens": 8192,
@@ -255,7 +259,7 @@ STREAMING = (
     "With `stream: true` the answer is a stream of server-sent events: one `data:` line of JSON for each chunk, then "
     "`data: [DONE]`. An error after the first chunk comes as an event with an `error` object, before `[DONE]`."
 )
-MODEL_NAME: JSON = {"name": "model", "in": "path", "required": True, "schema": STRING, "example": "your-model"}
+MODEL_NAME: JSON = {"name": "model", "in": "path", "required": True, "schema": STRING, "example": CHAT_MODEL}
 
 PATHS: JSON = {
     "/v1/chat/completions": _call(

@@ -37,7 +37,7 @@ class Command(BaseCommand):
 
 def prepare() -> embedded.Ports | None:
     """Bring the database up to date, and say where the embedded models shall listen."""
-    write("Preparing the database …")
+    write("Preparing the database...")
     check_database()
     call_command("migrate", verbosity=0, interactive=False)
     settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
@@ -56,7 +56,7 @@ def check_database() -> None:
 
 
 def serve(ports: embedded.Ports | None) -> int:
-    write("Starting the web server and the embedded models …" if ports else "Starting the web server …")
+    write("Starting the web server and the embedded models..." if ports else "Starting the web server...")
     with Supervisor(write) as supervisor:
         supervisor.start(ports)
         found = first_run.ensure(planned(ports))  # hashing a password takes as long as the start: meanwhile
