@@ -138,9 +138,9 @@ class DaysFilter(RangeDateFilter):  # type: ignore[misc]  # unfold has no types
 def _midnight(text: str | None, days: int = 0) -> datetime | None:
     """The start of a day, or of one that many days later; what can't be a day is no filter."""
     day = parse_date_str(text)
+    if day is None:
+        return None
     try:
-        return (
-            timezone.make_aware(datetime.combine(day + timedelta(days=days), time())).astimezone(UTC) if day else None
-        )
+        return timezone.make_aware(datetime.combine(day + timedelta(days=days), time())).astimezone(UTC)
     except (OverflowError, ValueError):  # before the year 1 or after 9999, here or in UTC
         return None

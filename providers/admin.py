@@ -1,8 +1,9 @@
 """The console's pages for providers, their keys and models. `gateway.admin` registers them, with the tests that need
 the whole pipeline."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from cryptography.fernet import InvalidToken
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
@@ -15,6 +16,11 @@ from unfold.widgets import UnfoldAdminPasswordWidget
 from common.console import ConsoleAdmin, ModelForm, TabularInline, display, money
 from providers.models import AIModel, Provider, ProviderKey
 from providers.services import providers
+
+if TYPE_CHECKING:
+    BaseInlineFormSet = forms.BaseInlineFormSet[ProviderKey, Provider, "ProviderKeyForm"]
+else:
+    BaseInlineFormSet = forms.BaseInlineFormSet
 
 MOVED = "The address leads elsewhere now: its stored keys are switched off until they are entered again."
 
@@ -42,17 +48,25 @@ class ProviderKeyForm(ModelForm):
             raise ValidationError("Give the secret.", code="required")
         return secret
 
-    def clean_is_enabled(self) -> bool:
+    def clean(self) -> dict[str, Any]:
         """A key may be off because its provider's address changed: only who knows the secret sends it there."""
-        is_enabled: bool = self.cleaned_data["is_enabled"]
-        if is_enabled and not self.initial.get("is_enabled", True) and not self.cleaned_data.get("new_secret"):
-            raise ValidationError("Enter the secret again to switch this key on.", code="secret")
-        return is_enabled
+        cleaned = super().clean() or self.cleaned_data
+        was_off = self.instance.pk is not None and not self.initial["is_enabled"]
+        if was_off and cleaned.get("is_enabled") and not cleaned.get("new_secret"):
+            self.add_error("new_secret", "Enter the secret again to switch this key on.")
+        return cleaned
+
+
+class ProviderKeyFormSet(BaseInlineFormSet):
+    def add_fields(self, form: Any, index: int | None) -> None:
+        super().add_fields(form, index)
+        form.fields["id"].queryset = ProviderKey.objects.defer("secret")  # Django's own reads whole rows
 
 
 class ProviderKeyInline(TabularInline):
     model = ProviderKey
     form = ProviderKeyForm
+    formset = ProviderKeyFormSet
     fields = ("name", "masked", "new_secret", "is_enabled")
     readonly_fields = ("masked",)
     extra = 0
@@ -118,6 +132,13 @@ class ProviderAdmin(ConsoleAdmin):
             if getattr(form.instance, "has_moved", False) and row.instance.pk and "new_secret" not in row.changed_data:
                 row.instance.is_enabled = False  # else saving a new name would switch it on again
         super().save_formset(request, form, formset, change)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Django reads whole rows here, so what the keyring can't open is in the way, and said to be."""
+        try:
+            return super().get_deleted_objects(objs, request)
+        except InvalidToken:
+            return [], {}, set(), ["A key whose secret is unreadable. Remove that key, or enter its secret again."]
 
     @display(description="enabled keys", ordering="keys_")
     def key_count(self, provider: Any) -> int:

@@ -221,7 +221,7 @@ class ApiKeyAdmin(once.OnceAdmin):
     def made(self, request: HttpRequest, nonce: str) -> HttpResponse:
         """The secret, on the first visit only."""
         kept = once.take(request, nonce)
-        key = ApiKey.objects.filter(pk=kept.get("key")).first()
+        key = ApiKey.objects.filter(pk=kept.get("key", 0)).first()
         if key is None or "secret" not in kept:
             messages.warning(request, "A secret is shown once, for a few minutes. Was it lost? Revoke its key.")
             page = ("change", [key.pk]) if key else ("changelist", [])

@@ -14,6 +14,7 @@ from django.contrib.sessions.models import Session
 from django.core import signing
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.crypto import get_random_string, salted_hmac
 
@@ -52,17 +53,15 @@ class OnceAdmin(ConsoleAdmin):
         if "secret" in kept:
             kept["secret"] = keyring().encrypt(kept["secret"].encode()).decode()
         data = Session.objects.encode(kept)
-        row = Session(
-            session_key=_row_key(nonce_of(request)), session_data=data, expire_date=timezone.now() + FORM_LIFE
-        )
+        until = timezone.now() + FORM_LIFE
         try:
-            row.save(force_insert=True)
+            Session.objects.create(session_key=_row_key(nonce_of(request)), session_data=data, expire_date=until)
         except IntegrityError as error:
             raise AlreadySent from error
 
     def response_again(self, request: HttpRequest) -> HttpResponse:
         messages.info(request, "This form had been sent already. Nothing was done twice.")
-        return HttpResponseRedirect(f"{request.path}../")
+        return HttpResponseRedirect(reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"))
 
 
 @transaction.atomic

@@ -1,12 +1,22 @@
 """What every dialect's traffic needs to know of its caller."""
 
 import secrets
+from collections.abc import Mapping
+from typing import Any
 
-from django.http import HttpRequest
+import orjson
+from django.http import HttpRequest, HttpResponse
 
 from accounts.errors import InvalidKey
 from accounts.services import keys
 from accounts.services.keys import Caller
+
+
+def json_response(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:
+    """An answer in JSON; bytes are taken for JSON already. With its length, as no middleware adds one on this lane."""
+    data = content if isinstance(content, bytes) else orjson.dumps(content)
+    length = {"content-length": str(len(data))}
+    return HttpResponse(data, status=status, content_type="application/json", headers={**length, **(headers or {})})
 
 
 def new_request_id() -> str:

@@ -47,6 +47,9 @@ def test_the_lines_add_up_to_what_was_paid(console: Client, key: ApiKey, model: 
         "$1.000667",
         "$10.00",
         "1.83 s",
+        key.name,
+        charge.provider_name,
+        charge.request_id,
         "Reported by the upstream",
     ):
         assert text in page

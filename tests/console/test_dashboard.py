@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import ApiKey, State
-from common.console import glance
+from common.console import funds, glance
 from gateway.console import dashboard
 from providers.models import AIModel
 from tests import factories
@@ -104,6 +104,21 @@ def test_large_counts_are_short(count: int, text: str) -> None:
     assert dashboard.short(count) == text
 
 
-@pytest.mark.parametrize(("amount", "text"), [("0", "$0.00"), ("0.00014", "$0.0001"), ("1234.5", "$1,234.50")])
+AMOUNTS = [
+    ("0", "$0.00"),
+    ("0.000041", "<$0.0001"),
+    ("0.00014", "$0.0001"),
+    ("0.5", "$0.50"),
+    ("0.123", "$0.123"),
+    ("1234.5", "$1,234.50"),
+]
+
+
+@pytest.mark.parametrize(("amount", "text"), AMOUNTS)
 def test_money_at_a_glance(amount: str, text: str) -> None:
     assert glance(Decimal(amount)) == text
+
+
+@pytest.mark.parametrize(("amount", "text"), [("2.996837", "$2.99"), ("0.99999", "$0.9999"), ("3.5", "$3.50")])
+def test_a_balance_is_never_told_as_more_than_it_is(amount: str, text: str) -> None:
+    assert funds(Decimal(amount)) == text

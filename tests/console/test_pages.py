@@ -8,6 +8,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.models import Charge, User
 from accounts.services import keys
@@ -94,6 +95,20 @@ def test_charges_are_filtered_by_days_of_the_gateway_s_zone(console: Client, mon
     found = page.context["cl"].result_list
     assert newest in found
     assert {each.created_at.date().isoformat() for each in found} == {day}
+
+
+@pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01", "2026-02-31", "x"])
+@pytest.mark.parametrize("label", ["accounts.charge", "accounts.payment"])
+def test_what_can_t_be_a_day_is_no_filter(console: Client, month: None, label: str, day: str) -> None:
+    with timezone.override("Asia/Tokyo"):
+        page = console.get(url_of(label, "changelist"), {"created_at_from": day, "created_at_to": day})
+    assert page.status_code == 200
+
+
+def test_providers_are_offered_in_order(console: Client, month: None) -> None:
+    asked = {"app_label": "providers", "model_name": "aimodel", "field_name": "provider"}
+    found = console.get("/admin/autocomplete/", asked).json()["results"]
+    assert [each["text"] for each in found] == ["Anthropic", "OpenAI", "Team GPU server"]
 
 
 def test_an_unpriced_model_is_marked(console: Client, month: None) -> None:

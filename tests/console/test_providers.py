@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from django.test import Client
 from django.urls import reverse
 
@@ -24,7 +25,7 @@ def form(*stored: ProviderKey, **fields: Any) -> dict[str, Any]:
     plain = {"name": "p", "requester": "openai", "base_url": "https://api.example/v1", "config": "{}"}
     data = {**plain, **timeouts, "is_enabled": "on", "keys-INITIAL_FORMS": len(stored), "keys-TOTAL_FORMS": len(stored)}
     for place, key in enumerate(stored):
-        row = {"id": key.pk, "provider": key.provider_id, "name": key.name, "secret": "", "is_enabled": "on"}
+        row = {"id": key.pk, "provider": key.provider_id, "name": key.name, "new_secret": "", "is_enabled": "on"}
         data |= {f"keys-{place}-{name}": value for name, value in row.items()}
     return {**data, **fields}
 
@@ -43,7 +44,7 @@ class TestSecrets:
 
     def test_not_even_in_a_form_that_comes_back(self, console: Client, stored: ProviderKey) -> None:
         page = console.post(
-            change(stored.provider), form(stored, **{"base_url": "x", "keys-0-secret": "sk-new-secret"})
+            change(stored.provider), form(stored, **{"base_url": "x", "keys-0-new_secret": "sk-new-secret"})
         )
         assert page.status_code == 200
         assert SECRET not in page.content.decode()
@@ -55,7 +56,7 @@ class TestSecrets:
         assert (stored.secret, stored.provider.name) == (SECRET, "renamed")
 
     def test_a_new_secret_replaces_it(self, console: Client, stored: ProviderKey) -> None:
-        console.post(change(stored.provider), form(stored, **{"keys-0-secret": " sk-replaced "}))
+        console.post(change(stored.provider), form(stored, **{"keys-0-new_secret": " sk-replaced "}))
         stored.refresh_from_db()
         assert stored.secret == "sk-replaced"
 
@@ -68,7 +69,7 @@ class TestSecrets:
         keys = {
             f"keys-{n}-{k}": v
             for n in (0, 1)
-            for k, v in {"name": f"k{n}", "secret": f"s{n}", "is_enabled": "on"}.items()
+            for k, v in {"name": f"k{n}", "new_secret": f"s{n}", "is_enabled": "on"}.items()
         }
         console.post("/admin/providers/provider/add/", {**form(), "keys-TOTAL_FORMS": 2, **keys})
         assert [key.secret for key in Provider.objects.get().keys.all()] == ["s0", "s1"]
@@ -77,6 +78,82 @@ class TestSecrets:
         keys = {"keys-TOTAL_FORMS": 1, "keys-0-name": "k", "keys-0-is_enabled": "on"}
         page = console.post("/admin/providers/provider/add/", {**form(), **keys})
         assert "Give the secret." in page.content.decode()
+
+
+@pytest.mark.django_db
+class TestUnreadable:
+    """The keyring has lost the key that a secret was encrypted with."""
+
+    @pytest.fixture
+    def lost(self, admin: User, settings: Any) -> ProviderKey:
+        key = factories.provider(secret=SECRET, name="p").keys.get()
+        settings.FIELD_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+        return key
+
+    def test_its_pages_open_and_say_so(self, console: Client, lost: ProviderKey) -> None:
+        assert "unreadable: enter it again" in console.get(change(lost.provider)).content.decode()
+        for page in ("/admin/providers/provider/", change(lost.provider, "history"), change(lost.provider, "delete")):
+            assert console.get(page).status_code == 200
+
+    def test_all_else_can_be_edited(self, console: Client, lost: ProviderKey) -> None:
+        edited = form(lost, name="renamed", **{"keys-0-name": "main"})
+        assert console.post(change(lost.provider), edited).status_code == 302
+        assert ProviderKey.objects.defer("secret").get().name == "main"
+
+    def test_the_secret_is_entered_again(self, console: Client, lost: ProviderKey) -> None:
+        assert console.post(change(lost.provider), form(lost, **{"keys-0-new_secret": "sk-again"})).status_code == 302
+        assert ProviderKey.objects.get().secret == "sk-again"
+
+    def test_the_key_is_removed_before_its_provider(self, console: Client, lost: ProviderKey) -> None:
+        page = console.post(change(lost.provider, "delete"), {"post": "yes"})
+        assert "Remove that key" in page.content.decode()
+        console.post(change(lost.provider), form(lost, **{"keys-0-DELETE": "on"}))
+        console.post(change(lost.provider, "delete"), {"post": "yes"})
+        assert not Provider.objects.exists()
+
+
+@pytest.mark.usefixtures("database")
+class TestMoving:
+    """Who may edit an address may not read the secret by sending it there."""
+
+    @pytest.fixture
+    def stored(self, admin: User, database: None) -> ProviderKey:
+        return factories.provider(secret=SECRET, name="p", requester="openai").keys.get()
+
+    def move(self, console: Client, stored: ProviderKey, upstream: FakeOpenAI, **fields: Any) -> Any:
+        address = {"base_url": f"{upstream.origin}/v1"}
+        return console.post(change(stored.provider), form(stored, **{**address, **fields}), follow=True)
+
+    def test_the_keys_stay_behind(self, console: Client, stored: ProviderKey, upstream: FakeOpenAI) -> None:
+        page = self.move(console, stored, upstream, **{"keys-0-name": "renamed as well"})
+        assert "switched off until they are entered again" in page.content.decode()
+        stored.refresh_from_db()
+        assert (stored.name, stored.is_enabled) == ("renamed as well", False)
+        assert "no enabled key" in console.post(change(stored.provider, "test")).context["result"].text
+        assert not upstream.seen
+
+    def test_a_key_that_is_off_takes_its_secret_to_go_on(
+        self, console: Client, stored: ProviderKey, upstream: FakeOpenAI
+    ) -> None:
+        self.move(console, stored, upstream)
+        page = self.move(console, stored, upstream)
+        assert "Enter the secret again" in page.content.decode()
+        assert not ProviderKey.objects.get().is_enabled
+        self.move(console, stored, upstream, **{"keys-0-new_secret": SECRET})
+        assert ProviderKey.objects.get().is_enabled
+
+    def test_a_secret_that_is_entered_along_with_it_goes_on(
+        self, console: Client, stored: ProviderKey, upstream: FakeOpenAI
+    ) -> None:
+        self.move(console, stored, upstream, **{"keys-0-new_secret": upstream.key})
+        stored.refresh_from_db()
+        assert (stored.secret, stored.is_enabled) == (upstream.key, True)
+        assert console.post(change(stored.provider, "test")).context["result"].is_ok
+
+    def test_another_path_is_the_same_place(self, console: Client, stored: ProviderKey) -> None:
+        url = stored.provider.base_url.replace("/v1", "/v2")
+        console.post(change(stored.provider), form(stored, base_url=url))
+        assert ProviderKey.objects.get().is_enabled
 
 
 @pytest.mark.usefixtures("database")
@@ -114,8 +191,10 @@ class TestTests:
         assert (result.is_ok, result.text) == (True, "An embedding of 8 numbers.")
 
     def test_a_provider_without_models_lists_what_it_has(self, console: Client, upstream: FakeOpenAI) -> None:
-        result = console.post(change(factories.provider(upstream), "test")).context["result"]
+        page = console.post(change(factories.provider(upstream), "test"))
+        result = page.context["result"]
         assert result.is_ok
+        assert "leaves no charge" in page.content.decode()
         assert "echo" in result.text
         assert not Charge.objects.exists()
 

@@ -13,6 +13,7 @@ from django.http import HttpResponse
 
 from accounts.errors import InsufficientQuota, InvalidKey, LedgerUnavailable
 from chat.errors import BadCall, UnknownModel
+from gateway.dialects.base import json_response
 from gateway.dialects.incoming import BodyNotJSON, BodyTooLarge, BodyTooSlow
 from providers.requesters.errors import ProviderError
 
@@ -50,7 +51,7 @@ def error_response(error: Exception, request_id: str) -> HttpResponse:
     shape, content = _describe(error)
     if shape is INTERNAL:
         logger.error("%s failed", request_id, exc_info=error)
-    response = HttpResponse(orjson.dumps({"error": content}), status=shape.status, content_type="application/json")
+    response = json_response({"error": content}, shape.status)
     # The charge and our own log say what happened; Django's line for each 4xx and 5xx would only say it again.
     response._has_been_logged = True  # type: ignore[attr-defined]  # Django's own switch, undocumented
     response["x-request-id"] = request_id

@@ -194,6 +194,7 @@ ERRORS: dict[str, tuple[str, str, str | None, JSON]] = {
     "400": ("The body is not JSON, or a field is missing or wrong.", "invalid_request_error", None, {}),
     "401": ("No key, or one that is unknown, revoked or expired.", "invalid_request_error", "invalid_api_key", {}),
     "404": ("No such model, or none that this key may call.", "invalid_request_error", "model_not_found", {}),
+    "408": ("The body did not arrive in time.", "invalid_request_error", "request_timeout", {}),
     "413": ("The body is too large.", "invalid_request_error", "request_too_large", {}),
     "429": (
         "The key's quota and balance don't cover the call (insufficient_quota), or the upstream asks to wait.",

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any
 
-import orjson
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
@@ -16,7 +15,7 @@ from chat.errors import UnknownModel
 from chat.services import completions, snapshot
 from chat.services.calls import ENDPOINTS, Call, Endpoint
 from chat.services.exchange import Relay
-from gateway.dialects.base import caller_of, new_request_id, secret_of
+from gateway.dialects.base import caller_of, json_response, new_request_id, secret_of
 from gateway.dialects.incoming import discard_body, parse_object, read_body
 from gateway.dialects.openai import bodies
 from gateway.dialects.openai.errors import error_frame, error_response
@@ -77,9 +76,7 @@ def _whole(request: HttpRequest, call: Call) -> HttpResponse:
         done = completions.run(call)
     finally:
         stop_watching()
-    content = done.answer.raw if done.answer.raw is not None else orjson.dumps(done.answer.json)
-    headers = {"content-length": str(len(content)), **done.headers}
-    return HttpResponse(content, content_type="application/json", headers=headers)
+    return json_response(done.answer.raw or done.answer.json, headers=done.headers)
 
 
 def _stream(request: HttpRequest, call: Call) -> StreamingHttpResponse:
@@ -116,14 +113,14 @@ embeddings = _traffic(ENDPOINTS["embedding"], bodies.check_embedding)
 @openai_view("GET")
 def models(request: HttpRequest, request_id: str) -> HttpResponse:
     """The models that this key may call."""
-    return _json({"object": "list", "data": [_model(target) for target in _visible(request)]})
+    return json_response({"object": "list", "data": [_model(target) for target in _visible(request)]})
 
 
 @openai_view("GET")
 def model(request: HttpRequest, request_id: str, name: str) -> HttpResponse:
     for target in _visible(request):
         if target.name == name:
-            return _json(_model(target))
+            return json_response(_model(target))
     raise UnknownModel(f"The model `{name}` does not exist or you do not have access to it.", "model")
 
 
@@ -150,10 +147,6 @@ def _model(target: Target) -> JSON:
     }
 
 
-def _json(content: JSON) -> HttpResponse:
-    return HttpResponse(orjson.dumps(content), content_type="application/json")
-
-
 def _not_allowed(request: HttpRequest, request_id: str, methods: tuple[str, ...]) -> HttpResponse:
     message = f"Not allowed to {request.method} on {request.path}. Use {' or '.join(methods)}."
     response = _failure(405, message, "method_not_allowed", request_id)
@@ -163,6 +156,6 @@ def _not_allowed(request: HttpRequest, request_id: str, methods: tuple[str, ...]
 
 def _failure(status: int, message: str, code: str, request_id: str) -> HttpResponse:
     content = {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": code}}
-    response = HttpResponse(orjson.dumps(content), status=status, content_type="application/json")
+    response = json_response(content, status)
     response["x-request-id"] = request_id
     return response

@@ -24,3 +24,19 @@ async function copy(source) {
     return document.execCommand("copy"); // plain http on another host has no clipboard API
   }
 }
+
+// unfold's charts print a tick as the float that it is. Its options are there once all scripts have run, and are read
+// when the page has loaded.
+document.addEventListener("DOMContentLoaded", () => {
+  if (typeof DEFAULT_CHART_OPTIONS === "undefined") return;
+  const ticks = DEFAULT_CHART_OPTIONS.scales.y.ticks;
+  ticks.callback = short;
+  ticks.precision = (context) => (context.chart.data.datasets.some((dataset) => dataset.isCount) ? 0 : undefined);
+});
+
+const SIZES = [[1e9, "B"], [1e6, "M"], [1e3, "k"]];
+
+function short(value) {
+  const [size, suffix] = SIZES.find(([least]) => Math.abs(value) >= least) || [1, ""];
+  return (value / size).toLocaleString("en-US", { maximumSignificantDigits: 4 }) + suffix;
+}
