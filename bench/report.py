@@ -46,6 +46,7 @@ FIGURES = {
     "open_cpu_us": Figure("CPU per chunk of theirs", "µs", 0),
     "open_memory_mb": Figure("memory of the worker (RSS)", "MB", 0, {"SQLite": 200, "PostgreSQL": 200}),
     "open_proportional_memory_mb": Figure("memory of the worker (PSS)", "MB", 0),
+    "open_first_event_p99_ms": Figure("first event of one more stream, p99", "ms", 0),
     "open_behind": Figure("streams over 1 s behind", "", 0, {"SQLite": 0, "PostgreSQL": 0}),
     "open_lag_p99_ms": Figure("a chunk's way through, p99", "ms", 1),
     "open_lag_max_ms": Figure("a chunk's way through, slowest", "ms", 0),

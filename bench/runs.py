@@ -154,6 +154,7 @@ def measure_streams(subject: Subject, streams: int, seconds: float, samples: Sam
             "open_cpu_us": window.cpu_us_per_chunk,
             "open_memory_mb": window.memory.resident,
             "open_proportional_memory_mb": window.memory.proportional,
+            "open_first_event_p99_ms": result.first_event_p99_ms,
             "open_behind": result.behind,
             "open_lag_p99_ms": result.lag_p99_ms,
             "open_lag_max_ms": result.lag_max_ms,

@@ -35,6 +35,7 @@ class StreamsResult:
     first_failure: str
     seconds: float
     chunks_per_second: float
+    first_event_p99_ms: float
     behind: int
     lag_p50_ms: float
     lag_p99_ms: float
@@ -55,6 +56,7 @@ class OpenStream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
+        self.started = time.monotonic()
         transport.write(self.request)
 
     def data_received(self, data: bytes) -> None:
@@ -67,6 +69,11 @@ class OpenStream(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.is_lost = True
+
+    @property
+    def first_event_ms(self) -> float:
+        """How long it took to open, while those before it were already running."""
+        return ((self.answer.first_at or time.monotonic()) - self.started) * 1000
 
     @property
     def chunks(self) -> int:
@@ -109,6 +116,7 @@ def result(streams: list[OpenStream], seconds: float) -> StreamsResult:
         first_failure=failures[0] if failures else "",
         seconds=seconds,
         chunks_per_second=sum(stream.chunks for stream in streams) / seconds,
+        first_event_p99_ms=percentile([stream.first_event_ms for stream in streams], 0.99),
         behind=sum(stream.is_behind(seconds) for stream in streams),
         lag_p50_ms=percentile(lags, 0.5),
         lag_p99_ms=percentile(lags, 0.99),

@@ -18,7 +18,7 @@ from providers.models import AIModel, Provider, ProviderKey
 from providers.services import providers
 
 if TYPE_CHECKING:
-    BaseInlineFormSet = forms.BaseInlineFormSet[ProviderKey, Provider, "ProviderKeyForm"]
+    BaseInlineFormSet = forms.BaseInlineFormSet[Any, Any, Any]
 else:
     BaseInlineFormSet = forms.BaseInlineFormSet
 
@@ -170,7 +170,7 @@ class PricedFilter(admin.SimpleListFilter):
 
 
 class AIModelAdmin(ConsoleAdmin):
-    list_display = ("name", "provider", "upstream_name", "kind", "prices", "weight", "priority", "is_enabled")
+    list_display = ("name", "provider", "upstream", "kind", "prices", "routing", "is_enabled")
     list_filter = (
         "is_enabled",
         PricedFilter,
@@ -194,6 +194,14 @@ class AIModelAdmin(ConsoleAdmin):
         ("Limits and abilities", {"fields": (("context_length", "max_output"), "is_multimodal", "abilities")}),
         ("Extra arguments", {"classes": ("collapse",), "fields": ("extra_args",)}),
     )
+
+    @display(description="upstream name", ordering="upstream_name")
+    def upstream(self, model: AIModel) -> str:
+        return "same" if model.upstream_name == model.name else model.upstream_name
+
+    @display(description="priority / weight", ordering="priority")
+    def routing(self, model: AIModel) -> str:
+        return f"{model.priority} / {model.weight}"
 
     @display(description="in / out per million")
     def prices(self, model: AIModel) -> str:

@@ -49,7 +49,7 @@ class Tally:
         try:
             for choice in choices:
                 self._choice(choice, choice.get(field_name) or choice)
-        except (AttributeError, TypeError) as error:
+        except (AttributeError, TypeError, LookupError) as error:
             raise BadAnswer("The upstream sent a choice of an unknown shape.") from error
 
     def _choice(self, choice: JSON, said: JSON) -> None:
