@@ -80,6 +80,7 @@ def output_limit(body: JSON, target: Target) -> int:
 
 
 def limited(body: JSON, target: Target, each: int) -> JSON:
-    """The body with its answer cut to `each` tokens a choice."""
-    stated = [field for field in OUTPUT_FIELDS if body.get(field)] or [target.max_tokens_field]
+    """The body with its answer cut to `each` tokens a choice. Text completions know only the older field."""
+    usual = "max_tokens" if "prompt" in body else target.max_tokens_field
+    stated = [field for field in OUTPUT_FIELDS if body.get(field)] or [usual]
     return {**body, **{field: min(body.get(field) or each, each) for field in stated}}

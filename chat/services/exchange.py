@@ -127,9 +127,8 @@ class Exchange:
         if self.settled is None:
             self.settled = Settled(self._settlement(outcome, error))
             self.settled = ledger.writer().settle(self.settled.settlement)
-            if (
-                self.settled.charge_id
-            ):  # else the settlement waits for its database, and a kill must still find the call
+            # Without an id it still waits for its database, and a kill must find the call on its page.
+            if self.settled.charge_id:
                 self._page.give_back(self._slot)
                 self.headers["x-weighbridge-cost"] = show(self.settled.fee)
         return self.settled

@@ -140,6 +140,19 @@ def test_a_key_with_little_left_gets_a_shorter_answer(api: Api, given: dict[str,
     assert api.upstream.seen[-1].body[name] == lowered
 
 
+@pytest.mark.parametrize(
+    ("path", "field"), [("chat/completions", "max_completion_tokens"), ("completions", "max_tokens")]
+)
+def test_a_limit_goes_by_the_name_that_the_vendor_knows(api: Api, path: str, field: str) -> None:
+    provider = factories.provider(api.upstream, requester="openai")
+    factories.model(provider, "strict", upstream_name="echo", max_output=None)
+    poor = factories.key(month_quota=Decimal(0), balance=Decimal("0.0005"))
+    body = {"model": "strict", "messages": [{"role": "user", "content": "hi"}], "prompt": "hi"}
+    body.pop("prompt" if path.startswith("chat") else "messages")
+    assert api.post(path, body, poor.secret).status_code == 200
+    assert api.upstream.seen[-1].body[field] > 0
+
+
 def test_an_answer_longer_than_the_hold_never_overspends_and_the_shortfall_is_written_down(api: Api) -> None:
     api.upstream.reply_json(
         "echo",
