@@ -28,6 +28,7 @@ def items(request: HttpRequest) -> list[dict[str, Any]]:
             "Upstreams",
             _table("Providers", "dns", "providers", "provider"),
             _table("Models", "deployed_code", "providers", "aimodel"),
+            _table("Workers", "memory", "accounts", "worker"),
         ),
         _group(
             "People",
