@@ -11,6 +11,7 @@ from django.test import Client
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from accounts.models import User
+from bench.processes import BenchError
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync"]
@@ -18,8 +19,12 @@ SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
 PASSWORD = "a long password"
 
 
-def executable() -> str | None:
-    return shutil.which("chromium") or shutil.which("google-chrome")
+def executable() -> str:
+    """The browser of this machine; says how to install it when it is missing."""
+    found = shutil.which("chromium") or shutil.which("google-chrome")
+    if found is None:
+        raise BenchError("Chromium was not found: `apt-get install chromium` brings it.")
+    return found
 
 
 @contextmanager

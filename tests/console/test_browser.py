@@ -11,14 +11,10 @@ from accounts.models import ApiKey, Charge, User
 from providers.models import AIModel
 from tests import factories
 from tests.console import rows
-from tests.console.browser import PASSWORD, Visit, chromium, executable
+from tests.console.browser import PASSWORD, Visit, chromium
 from tests.fakes.openai import FakeOpenAI
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.usefixtures("database"),
-    pytest.mark.skipif(executable() is None, reason="no Chromium on this machine"),
-]
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("database")]
 
 
 @pytest.fixture
