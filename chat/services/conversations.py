@@ -11,25 +11,26 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Count, F, OuterRef, Q, Subquery, Sum
 from django.utils import timezone
 
-from accounts.services.ledger.sql import columns, insert, run_many
+from accounts.services.ledger.sql import Insert, columns, run_many
 from accounts.services.ledger.types import Settled
 from chat.models import Session, Thread
 from chat.services.tally import Tally
 
 SESSIONS = Session._meta.db_table
 PROMPT_TOKENS = F("charge__input_tokens") + F("charge__cached_read_tokens") + F("charge__cached_write_tokens")
-INSERT_THREAD = insert(
+INSERT_THREAD = Insert(
     Thread._meta.db_table,
     columns(
         "uuid created_at updated_at charge_id api_key_id session_id prompt messages completion reasoning tool_calls "
         "finish_reason is_truncated"
     ),
+    json_names=frozenset({"tool_calls"}),
 )
 UPSERT_SESSION = (
-    insert(
+    Insert(
         SESSIONS,
         columns("uuid created_at updated_at api_key_id key title calls input_tokens output_tokens fee"),
-    )
+    ).for_one_row
     + f""" ON CONFLICT (api_key_id, key) DO UPDATE SET updated_at = excluded.updated_at,
         calls = {SESSIONS}.calls + 1, input_tokens = {SESSIONS}.input_tokens + excluded.input_tokens,
         output_tokens = {SESSIONS}.output_tokens + excluded.output_tokens, fee = {SESSIONS}.fee + excluded.fee
