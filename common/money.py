@@ -12,7 +12,6 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.forms import DecimalField
 
 DECIMALS = 10
-UNITS_PER_USD = 10**DECIMALS
 LIMIT_USD = Decimal(900_000_000)
 TOKENS_PER_PRICE = 1_000_000
 _QUANTUM = Decimal(1).scaleb(-DECIMALS)

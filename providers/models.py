@@ -115,10 +115,6 @@ def _price(verbose_name: str, help_text: str = "USD per million tokens.") -> Mon
     return MoneyField(verbose_name, null=True, blank=True, validators=bounds, help_text=help_text)
 
 
-def _is_price(field: str) -> models.Q:
-    return models.Q(**{f"{field}__isnull": True}) | models.Q(**{f"{field}__gte": 0})
-
-
 class AIModel(ConfigRow):
     """A model under the public name that callers use. Rows with the same name are one route."""
 

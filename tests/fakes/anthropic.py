@@ -6,14 +6,12 @@ user turn it calls the first tool, with thinking on it thinks first, with cache_
 echo  529 500 429 404 401  overloaded-in-stream    cut (no message_stop)  refusal  no-arguments (a bare tool call)
 """
 
-import argparse
 import json
-import time
 from collections.abc import Iterator
 from typing import Any
 
 from tests.fakes.anthropic_grammar import check_request
-from tests.fakes.server import JSON, FakeVendor, Handler, Violation
+from tests.fakes.server import JSON, FakeVendor, Handler, Violation, serve_alone
 
 VERSION = "2023-06-01"
 ERROR_TYPES = {
@@ -175,16 +173,5 @@ DELTAS = {
 }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--key", default="sk-fake-upstream")
-    options = parser.parse_args()
-    with FakeAnthropic(options.key, options.port) as fake:
-        print(fake.base_url, flush=True)
-        while True:
-            time.sleep(3600)
-
-
 if __name__ == "__main__":
-    main()
+    serve_alone(FakeAnthropic, __doc__)

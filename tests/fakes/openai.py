@@ -13,13 +13,11 @@ error-in-stream    an error after two chunks                      no-usage     n
 slow               50 ms between chunks     slow-forever       20 chunks a second until the client goes
 """
 
-import argparse
 import hashlib
-import time
 from collections.abc import Callable
 from typing import Any
 
-from tests.fakes.server import JSON, FakeVendor, Handler, Violation
+from tests.fakes.server import JSON, FakeVendor, Handler, Violation, serve_alone
 
 CREATED = 1_700_000_000
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
@@ -334,16 +332,5 @@ def vector(text: str) -> list[float]:
     return [byte / 255 for byte in digest[:VECTOR_SIZE]]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--key", default="sk-fake-upstream")
-    options = parser.parse_args()
-    with FakeOpenAI(options.key, options.port) as fake:
-        print(fake.base_url, flush=True)
-        while True:
-            time.sleep(3600)
-
-
 if __name__ == "__main__":
-    main()
+    serve_alone(FakeOpenAI, __doc__)

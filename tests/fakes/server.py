@@ -1,5 +1,6 @@
 """The ground of the fake vendors: a loopback HTTP server that records everything and trusts nothing."""
 
+import argparse
 import gzip
 import json
 import select
@@ -273,3 +274,14 @@ def _frame(event: Any) -> bytes:
         return event
     text = event if isinstance(event, str) else json.dumps(event)
     return b"data: " + text.encode() + b"\n\n"
+
+
+def serve_alone(kind: type[FakeVendor], description: str | None) -> None:
+    """A fake as a program of its own: prints its base URL and serves until it is stopped."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--key", default="sk-fake-upstream")
+    options = parser.parse_args()
+    with kind(options.key, options.port) as fake:
+        print(fake.base_url, flush=True)
+        threading.Event().wait()
