@@ -23,6 +23,11 @@ def check_base_url(value: str) -> None:
         raise ValidationError("A base URL has no user, password, query or fragment.", code="invalid")
 
 
+class OnDisconnect(models.TextChoices):
+    CANCEL = "cancel", "Cancel the upstream's answer"
+    DRAIN = "drain", "Read the answer to its end, for the upstream's own figures"
+
+
 def _seconds(default: int, help_text: str) -> "models.FloatField[float, float]":
     return models.FloatField(default=default, validators=[MinValueValidator(0.1)], help_text=help_text)
 
@@ -35,7 +40,11 @@ class Provider(ConfigRow):
         max_length=64, choices=catalog.choices, default="openai-compatible", help_text="The protocol it speaks."
     )
     base_url = models.URLField(
-        "base URL", max_length=500, validators=[check_base_url], help_text="Such as https://api.openai.com/v1."
+        "base URL",
+        max_length=500,
+        blank=True,
+        validators=[check_base_url],
+        help_text="Such as https://api.openai.com/v1. Empty: the vendor's own.",
     )
     config = models.JSONField(
         default=dict, blank=True, help_text='Extra settings; {"headers": {…}} is sent along with each call.'
@@ -44,6 +53,14 @@ class Provider(ConfigRow):
     first_byte_timeout = _seconds(120, "Seconds from the request to the answer's first byte.")
     idle_timeout = _seconds(120, "Seconds of silence in the middle of an answer.")
     total_timeout = _seconds(900, "Seconds for a whole call.")
+    retries = models.PositiveSmallIntegerField(
+        default=2,
+        validators=[MaxValueValidator(5)],
+        help_text="How often a call is tried again here after a failure that may pass, with growing pauses.",
+    )
+    on_disconnect = models.CharField(
+        "when the caller leaves", max_length=8, choices=OnDisconnect.choices, default=OnDisconnect.CANCEL
+    )
     is_enabled = models.BooleanField("enabled", default=True, help_text="Off: its models get no calls.")
 
     class Meta:
@@ -64,6 +81,9 @@ class ProviderKey(ConfigRow):
     provider = models.ForeignKey(Provider, models.CASCADE, related_name="keys")
     name = models.CharField(max_length=255, default="default")
     secret = EncryptedTextField(help_text="Stored encrypted; it can be replaced but not read.")
+    weight = models.PositiveSmallIntegerField(
+        default=1, help_text="Share of the calls among this provider's keys; 0 is the last resort."
+    )
     is_enabled = models.BooleanField("enabled", default=True)
 
     class Meta:
@@ -98,6 +118,28 @@ class Kind(models.TextChoices):
     LLM = "llm", "Language model"
     EMBEDDING = "embedding", "Embedding"
     RERANK = "rerank", "Rerank"
+    IMAGE = "image", "Image generation"
+    SPEECH = "speech", "Speech"
+    TRANSCRIPTION = "transcription", "Transcription"
+    MODERATION = "moderation", "Moderation"
+
+
+class Strategy(models.TextChoices):
+    """How the deployments of one name and priority share its calls."""
+
+    WEIGHTED = "weighted", "By weight"
+    LEAST_BUSY = "least_busy", "The least busy first"
+    LOWEST_LATENCY = "lowest_latency", "The quickest to answer first"
+    LOWEST_COST = "lowest_cost", "The cheapest first"
+    STICKY = "sticky", "The same for a session (keeps the vendor's prompt cache warm)"
+
+
+class UnknownParams(models.TextChoices):
+    """What happens to parameters that the upstream does not know."""
+
+    DROP = "drop", "Leave out, and name them in a response header"
+    REPORT = "report", "Leave out, and write them down with the charge, too"
+    REFUSE = "refuse", "Refuse the call"
 
 
 PRICE_FIELDS = ("price_in", "price_out", "price_cached_read", "price_cached_write")
@@ -107,6 +149,16 @@ class AIModelQuerySet(ConfigQuerySet["AIModel"]):
     def routable(self) -> "AIModelQuerySet":
         """Those that calls may be sent to."""
         return self.filter(is_enabled=True, provider__is_enabled=True)
+
+
+def _names(verbose_name: str, help_text: str) -> "models.JSONField[list[str], list[str]]":
+    return models.JSONField(verbose_name, default=list, blank=True, help_text=help_text)
+
+
+def _ceiling(verbose_name: str) -> "models.PositiveIntegerField[int | None, int | None]":
+    return models.PositiveIntegerField(
+        verbose_name, null=True, blank=True, validators=[MinValueValidator(1)], help_text="Empty: no ceiling."
+    )
 
 
 def _price(verbose_name: str, help_text: str = "USD per million tokens.") -> MoneyField:
@@ -138,6 +190,31 @@ class AIModel(ConfigRow):
         default=1, help_text="Share of traffic among models of the same name and priority; 0 is the last resort."
     )
     priority = models.SmallIntegerField(default=0, help_text="Lower is tried first, as in DNS SRV records.")
+    strategy = models.CharField(
+        max_length=16,
+        choices=Strategy.choices,
+        default=Strategy.WEIGHTED,
+        help_text="Among models of the same name; the one with the lowest priority value decides for all.",
+    )
+    fallbacks = _names("fallbacks", 'Models to try when this one fails, such as ["gpt-4o-mini"].')
+    context_fallbacks = _names("fallbacks for long prompts", "Models to try when the prompt is too long for this one.")
+    filter_fallbacks = _names("fallbacks for filtered content", "Models to try when the vendor's filter refuses.")
+    max_rpm = _ceiling("requests a minute")
+    max_tpm = _ceiling("tokens a minute")
+    max_parallel = _ceiling("parallel calls")
+    is_hedged = models.BooleanField(
+        "hedged",
+        default=False,
+        help_text="Ask a second deployment when the first is slower than it usually is: both may cost at the vendor.",
+    )
+    unknown_params = models.CharField(
+        "unknown parameters", max_length=8, choices=UnknownParams.choices, default=UnknownParams.DROP
+    )
+    allows_other_upstream = models.BooleanField(
+        "other upstream models",
+        default=True,
+        help_text="“name/upstream-model” calls another model of the provider, at its own row's price, else at this one's.",
+    )
     is_enabled = models.BooleanField("enabled", default=True)
 
     objects = AIModelQuerySet.as_manager()  # type: ignore[misc]  # the stubs make managers instance variables
@@ -165,6 +242,10 @@ class AIModel(ConfigRow):
         for name, kind in (("abilities", list), ("extra_args", dict)):
             if not isinstance(getattr(self, name), kind):
                 raise ValidationError({name: f"Give a JSON {'list' if kind is list else 'object'}."})
+        for name in ("fallbacks", "context_fallbacks", "filter_fallbacks"):
+            value = getattr(self, name)
+            if not (isinstance(value, list) and all(isinstance(each, str) and each for each in value)):
+                raise ValidationError({name: 'Give a JSON list of model names, such as ["gpt-4o-mini"].'})
         reserved = RESERVED_ARGS & set(self.extra_args)
         if reserved:
             raise ValidationError(
@@ -179,3 +260,48 @@ class AIModel(ConfigRow):
     def save(self, *args: Any, **kwargs: Any) -> None:
         self.upstream_name = self.upstream_name or self.name
         super().save(*args, **kwargs)
+
+
+class Rest(models.Model):
+    """A deployment or a key that is left alone for a while, because it failed. Every process reads these rows."""
+
+    model = models.ForeignKey(AIModel, models.CASCADE, null=True, related_name="rests", help_text="Empty: all.")
+    key = models.ForeignKey(ProviderKey, models.CASCADE, null=True, related_name="rests", help_text="Empty: all.")
+    until = models.DateTimeField(null=True, help_text="Empty: until somebody enters the key again or a check succeeds.")
+    reason = models.CharField(max_length=500)
+    code = models.CharField(max_length=64, help_text="The failure's code, such as rate_limit_exceeded.")
+    failures = models.PositiveIntegerField(default=1, help_text="In a row.")
+    since = models.DateTimeField()
+
+    class Meta:
+        ordering = ("-since",)
+        constraints = (
+            models.UniqueConstraint(fields=["model", "key"], name="rest_once_per_pair"),
+            models.UniqueConstraint(fields=["model"], condition=models.Q(key=None), name="rest_once_per_model"),
+            models.UniqueConstraint(fields=["key"], condition=models.Q(model=None), name="rest_once_per_key"),
+            models.CheckConstraint(
+                condition=models.Q(model__isnull=False) | models.Q(key__isnull=False), name="rest_of_something"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.model or 'all models'} with {self.key or 'any key'}"
+
+
+class Load(models.Model):
+    """What one process has sent to one deployment lately, so that the others can count it in."""
+
+    worker = models.UUIDField()
+    model = models.ForeignKey(AIModel, models.CASCADE, related_name="+", db_constraint=False)
+    running = models.PositiveIntegerField(default=0)
+    minute = models.BigIntegerField(help_text="Minutes since 1970 that the next two count.")
+    requests = models.PositiveIntegerField(default=0)
+    tokens = models.PositiveBigIntegerField(default=0)
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("id",)
+        constraints = (models.UniqueConstraint(fields=["worker", "model"], name="load_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.running} running"

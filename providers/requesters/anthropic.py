@@ -6,7 +6,7 @@ and the types of anthropics/anthropic-sdk-python.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar
 
 from providers.requesters import anthropic_answer, anthropic_request
 from providers.requesters.base import Requester
@@ -34,8 +34,6 @@ class AnthropicRequester(Requester):
 
     paths: ClassVar[Mapping[str, str]] = {
         "chat": "/v1/messages",
-        "completions": "",
-        "embeddings": "",
         "models": "/v1/models?limit=1000",
     }
 
@@ -43,8 +41,8 @@ class AnthropicRequester(Requester):
         key = {"x-api-key": self.endpoint.api_key} if self.endpoint.api_key else {}
         return {**key, "anthropic-version": VERSION}
 
-    def url(self, path: str) -> str:
-        return self.endpoint.base_url.rstrip("/").removesuffix("/v1") + path
+    def url(self, operation: str, body: JSON, *, is_stream: bool = False) -> str:
+        return self.endpoint.base_url.rstrip("/").removesuffix("/v1") + self.paths[operation]
 
     def build_chat(self, body: JSON) -> JSON:
         with malformed(BadRequest, "the body has not the form of OpenAI's chat completions"):
@@ -61,9 +59,3 @@ class AnthropicRequester(Requester):
     def unsupported(self, body: JSON) -> list[str]:
         with malformed(BadRequest, "the body has not the form of OpenAI's chat completions"):
             return anthropic_request.left_out(body)
-
-    def build_completion(self, body: JSON) -> NoReturn:
-        raise BadRequest("the model's provider has no completions endpoint; use chat completions")
-
-    def build_embed(self, body: JSON) -> NoReturn:
-        raise BadRequest("the model's provider has no embeddings endpoint")

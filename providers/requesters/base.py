@@ -1,105 +1,52 @@
 """How to speak to a vendor. The inner form is OpenAI's JSON as plain dicts, so the base class is the identity: a
 vendor with OpenAI's protocol uses it unchanged, a foreign protocol is a subclass that overrides hooks.
 
-Final: chat, complete, embed, stream, stream_completion. Hooks: paths, url, headers, build_*, parse_*, parse_stream,
-map_error, unsupported, list_models, check. A hook never changes the body that it is given.
+Final: ask, open, and their short forms chat, complete, embed, stream, stream_completion. Hooks: paths, url, headers,
+sign, encode, build_*, parse_*, exchange, read_frames, parse_stream, map_error, unsupported, list_models, spread, check.
+A hook never changes the body that it is given.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self, final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, ClassVar, final
 
 import orjson
+from urllib3.filepost import encode_multipart_formdata
 
 from providers.requesters import failures
-from providers.requesters.egress import CancelToken, Timeouts, Transport, Upstream
-from providers.requesters.errors import BadAnswer, ProviderError, Truncated
+from providers.requesters.egress import CancelToken, Transport, Upstream
+from providers.requesters.errors import BadAnswer, BadRequest, ProviderError, Truncated
+from providers.requesters.forms import JSON, Answer, Endpoint, FilePart, RemoteModel, Stream
 from providers.requesters.sse import DONE, Event, read_events
 
-JSON = dict[str, Any]
+__all__ = ["JSON", "Answer", "Endpoint", "FilePart", "RemoteModel", "Requester", "Stream"]
 
 # Enough to hold the chunk with the finish reason, the usage chunk and what a vendor may add after them.
 TAIL = 8
 MAX_ERROR_BYTES = 1024 * 1024
-# A short header value is no secret, and blotting out a short word would garble messages.
-MIN_SECRET_LENGTH = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where a deployment lives and how it wants to be spoken to.
-
-    `rename` and `drop` are a vendor's small quirks, applied to the top level of each body before anything else.
-    """
-
-    base_url: str
-    api_key: str = field(repr=False)
-    timeouts: Timeouts = field(default_factory=Timeouts)
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    rename: Mapping[str, str] = field(default_factory=dict)
-    drop: frozenset[str] = frozenset()
-
-    def secrets(self) -> list[str]:
-        """What must never appear in a message."""
-        extra = [value for value in self.headers.values() if len(value) >= MIN_SECRET_LENGTH]
-        return [secret for secret in (self.api_key, *extra) if secret]
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """`raw` is upstream's own bytes when nothing was translated: what the caller should get, byte for byte."""
-
-    json: JSON
-    raw: bytes | None = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteModel:
-    """A model that a vendor says it has. `raw` is its whole entry."""
-
-    id: str
-    label: str = ""
-    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
-
-
-@final
-class Stream:
-    """Events in OpenAI's form, without the final [DONE]. Ends normally only where the vendor ended properly; all else
-    is an exception, and the caller of the gateway can be told."""
-
-    def __init__(self, upstream: Upstream, events: Iterator[Event]) -> None:
-        self._upstream = upstream
-        self._events = events
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> Event:
-        try:
-            return next(self._events)
-        except StopIteration:
-            self._upstream.drain()
-            self._upstream.close()
-            raise
-        except BaseException:
-            self._upstream.close()
-            raise
-
-    def close(self) -> None:
-        """Idempotent. From another thread, while a read is blocked, use the CancelToken instead."""
-        self._upstream.close()
+# Answers that need not be JSON: sound, or a transcript as plain text.
+OPAQUE = frozenset({"speech", "transcription"})
 
 
 class Requester:
-    """A vendor's endpoint, ready to be asked. Holds no state between calls, so one may serve all greenlets."""
+    """A vendor's endpoint, ready to be asked. Holds no state between calls, so one may serve all greenlets.
 
+    An operation is a kind of call: chat, completion, embedding, rerank, image, speech, transcription or moderation.
+    """
+
+    # Those that the vendor has; "models" is its list.
     paths: ClassVar[Mapping[str, str]] = {
         "chat": "/chat/completions",
-        "completions": "/completions",
-        "embeddings": "/embeddings",
+        "completion": "/completions",
+        "embedding": "/embeddings",
+        "rerank": "/rerank",
+        "image": "/images/generations",
+        "speech": "/audio/speech",
+        "transcription": "/audio/transcriptions",
+        "moderation": "/moderations",
         "models": "/models",
     }
+    stream_type: ClassVar[str] = "text/event-stream"
 
     def __init__(self, endpoint: Endpoint, transport: Transport) -> None:
         self.endpoint = endpoint
@@ -116,58 +63,95 @@ class Requester:
         # Compression makes proxies on the way hold small events back.
         self._stream_headers = {
             **self._plain_headers,
-            "Accept": "text/event-stream",
+            "Accept": self.stream_type,
             "Accept-Encoding": "identity",
         }
 
     # What others call
 
     @final
+    def ask(self, operation: str, body: JSON, token: CancelToken | None = None) -> Answer:
+        """Send a body and wait for the whole answer. Raises a ProviderError."""
+        self._check_operation(operation)
+        return self.exchange(operation, self._fit(body), token)
+
+    @final
+    def open(self, operation: str, body: JSON, token: CancelToken | None = None) -> Stream:
+        """Sends the request before it returns: whatever upstream refuses at once is raised here, not mid-stream."""
+        self._check_operation(operation)
+        fitted = self._fit(_streaming(body))
+        url = self.url(operation, fitted, is_stream=True)
+        upstream = self._post(operation, url, self._stream_headers, self.build(operation, fitted), token)
+        if not upstream.headers.get("content-type", "").lower().startswith(self.stream_type):
+            raise self._not_a_stream(upstream)
+        return Stream(upstream, self.parse_stream(self.read_frames(upstream.chunks())))
+
+    @final
     def chat(self, body: JSON, token: CancelToken | None = None) -> Answer:
-        return self._ask("chat", self.build_chat(self._fit(body)), self.parse_chat, token)
+        return self.ask("chat", body, token)
 
     @final
     def complete(self, body: JSON, token: CancelToken | None = None) -> Answer:
-        return self._ask("completions", self.build_completion(self._fit(body)), self.parse_completion, token)
+        return self.ask("completion", body, token)
 
     @final
     def embed(self, body: JSON, token: CancelToken | None = None) -> Answer:
-        return self._ask("embeddings", self.build_embed(self._fit(body)), self.parse_embed, token)
+        return self.ask("embedding", body, token)
 
     @final
     def stream(self, body: JSON, token: CancelToken | None = None) -> Stream:
-        """Sends the request before it returns: whatever upstream refuses at once is raised here, not mid-stream."""
-        return self._open_stream("chat", self.build_chat(self._fit(_streaming(body))), token)
+        return self.open("chat", body, token)
 
     @final
     def stream_completion(self, body: JSON, token: CancelToken | None = None) -> Stream:
-        return self._open_stream("completions", self.build_completion(self._fit(_streaming(body))), token)
+        return self.open("completion", body, token)
 
     # Hooks
 
     def headers(self) -> Mapping[str, str]:
         return {"Authorization": f"Bearer {self.endpoint.api_key}"} if self.endpoint.api_key else {}
 
-    def url(self, path: str) -> str:
-        return self.endpoint.base_url.rstrip("/") + path
+    def url(self, operation: str, body: JSON, *, is_stream: bool = False) -> str:
+        """`body` is in the inner form: some vendors have the model in the path."""
+        return self.endpoint.base_url.rstrip("/") + self.paths[operation]
 
-    def build_chat(self, body: JSON) -> JSON:
-        return body
+    def sign(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Mapping[str, str]:
+        """The headers to send, for vendors whose signature covers the request."""
+        return headers
 
-    def parse_chat(self, payload: JSON) -> JSON:
-        return payload
+    def encode(self, operation: str, body: JSON) -> tuple[bytes, str]:
+        """A built body as bytes, and their content type."""
+        if any(isinstance(value, FilePart) for value in body.values()):
+            return encode_multipart_formdata(_form_fields(body))
+        return orjson.dumps(body), "application/json"
 
-    def build_completion(self, body: JSON) -> JSON:
-        return body
+    def build(self, operation: str, body: JSON) -> JSON:
+        """The vendor's body from OpenAI's: a `build_<operation>` where a subclass has one, else the same."""
+        hook = getattr(self, f"build_{operation}", None)
+        return hook(body) if hook else body
 
-    def parse_completion(self, payload: JSON) -> JSON:
-        return payload
+    def parse(self, operation: str, payload: JSON) -> JSON:
+        """OpenAI's answer from the vendor's: a `parse_<operation>` where a subclass has one, else the same."""
+        hook = getattr(self, f"parse_{operation}", None)
+        return hook(payload) if hook else payload
 
-    def build_embed(self, body: JSON) -> JSON:
-        return body
+    def exchange(self, operation: str, body: JSON, token: CancelToken | None) -> Answer:
+        """One request and its answer; overridden where a vendor needs several."""
+        url = self.url(operation, body)
+        upstream = self._post(operation, url, self._plain_headers, self.build(operation, body), token)
+        raw = upstream.read()
+        content_type = upstream.headers.get("content-type", "")
+        if operation in OPAQUE and "json" not in content_type:
+            return Answer({}, raw, content_type or "application/octet-stream")
+        payload = _load(raw)
+        if payload.get("error"):
+            raise self.map_error(upstream.status, payload, upstream.headers)
+        parsed = self.parse(operation, payload)
+        return Answer(parsed, raw if parsed is payload else None)
 
-    def parse_embed(self, payload: JSON) -> JSON:
-        return payload
+    def read_frames(self, chunks: Iterable[bytes]) -> Iterator[Event]:
+        """The vendor's events out of the stream's bytes."""
+        return read_events(chunks)
 
     def parse_stream(self, events: Iterator[Event]) -> Iterator[Event]:
         """Upstream's events to OpenAI's. Must raise Truncated when they stop before upstream's own end mark."""
@@ -187,10 +171,10 @@ class Requester:
 
     def unsupported(self, body: JSON) -> list[str]:
         """Names of the parameters in `body` that this vendor has no place for and that are left out."""
-        return []
+        return [name for name in body if name in self.endpoint.drop]
 
     def list_models(self) -> list[RemoteModel]:
-        payload = self._get(self.paths["models"])
+        payload = self._get(self.url("models", {}))
         entries = payload.get("data")
         if not isinstance(entries, list):
             raise BadAnswer("upstream's list of models has no data")
@@ -200,11 +184,20 @@ class Requester:
             if isinstance(entry, dict) and "id" in entry
         ]
 
+    @classmethod
+    def spread(cls, endpoint: Endpoint) -> list[Endpoint]:
+        """One endpoint for each place that the same key opens: a vendor's regions, say."""
+        return [endpoint]
+
     def check(self) -> None:
         """Raises what is wrong with the endpoint, if anything."""
         self.list_models()
 
     # The way there and back
+
+    def _check_operation(self, operation: str) -> None:
+        if operation not in self.paths:
+            raise BadRequest(f"the model's provider has no {operation} endpoint")
 
     def _fit(self, body: JSON) -> JSON:
         """The body with the endpoint's quirks applied; a copy, as the caller keeps his."""
@@ -213,29 +206,22 @@ class Requester:
             return body
         return {endpoint.rename.get(name, name): body[name] for name in body if name not in endpoint.drop}
 
-    def _ask(self, path: str, body: JSON, parse: Callable[[JSON], JSON], token: CancelToken | None) -> Answer:
-        upstream = self._send("POST", self.paths[path], self._plain_headers, orjson.dumps(body), token)
-        raw = upstream.read()
-        payload = _load(raw)
-        if payload.get("error"):
-            raise self.map_error(upstream.status, payload, upstream.headers)
-        parsed = parse(payload)
-        return Answer(parsed, raw if parsed is payload else None)
+    def _get(self, url: str) -> JSON:
+        return _load(self._send("GET", url, self._plain_headers, None, None).read())
 
-    def _get(self, path: str) -> JSON:
-        return _load(self._send("GET", path, self._plain_headers, None, None).read())
-
-    def _open_stream(self, path: str, body: JSON, token: CancelToken | None) -> Stream:
-        upstream = self._send("POST", self.paths[path], self._stream_headers, orjson.dumps(body), token)
-        if not upstream.headers.get("content-type", "").lower().startswith("text/event-stream"):
-            raise self._not_a_stream(upstream)
-        return Stream(upstream, self.parse_stream(read_events(upstream.chunks())))
+    def _post(
+        self, operation: str, url: str, headers: Mapping[str, str], built: JSON, token: CancelToken | None
+    ) -> Upstream:
+        data, content_type = self.encode(operation, built)
+        if content_type != "application/json":
+            headers = {**headers, "Content-Type": content_type, "Accept": "*/*"}
+        return self._send("POST", url, headers, data, token)
 
     def _send(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, token: CancelToken | None
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, token: CancelToken | None
     ) -> Upstream:
-        url, timeouts = self.url(path), self.endpoint.timeouts
-        upstream = self.transport.send(method, url, headers, body, timeouts, token)
+        signed = self.sign(method, url, headers, body)
+        upstream = self.transport.send(method, url, signed, body, self.endpoint.timeouts, token)
         if upstream.status >= 400:
             raise self.map_error(upstream.status, _read_error(upstream), upstream.headers)
         return upstream
@@ -263,6 +249,21 @@ def _streaming(body: JSON) -> JSON:
     options = body.get("stream_options")
     options = options if isinstance(options, dict) else {}
     return {**body, "stream": True, "stream_options": {**options, "include_usage": True}}
+
+
+def _form_fields(body: JSON) -> list[tuple[str, Any]]:
+    """A multipart body's fields; a list is sent as one field for each of its values, as OpenAI's SDKs do."""
+    fields: list[tuple[str, Any]] = []
+    for name, value in body.items():
+        for each in value if isinstance(value, list) else [value]:
+            fields.append((f"{name}[]" if isinstance(value, list) else name, _form_value(each)))
+    return fields
+
+
+def _form_value(value: Any) -> Any:
+    if isinstance(value, FilePart):
+        return (value.name, value.data, value.content_type)
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
 def _load(data: bytes) -> JSON:

@@ -5,7 +5,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from http.client import BadStatusLine, HTTPException, LineTooLong, RemoteDisconnected, UnknownProtocol
 from time import monotonic
 
@@ -51,6 +51,12 @@ class Timeouts:
     idle: float = 120.0
     total: float = 600.0
 
+    def within(self, limits: "Timeouts | None") -> "Timeouts":
+        """Each the shorter of the two."""
+        if limits is None:
+            return self
+        return Timeouts(*(min(mine, other) for mine, other in zip(astuple(self), astuple(limits), strict=True)))
+
 
 class CancelToken:
     """Interrupts a call from another thread or greenlet: whatever the call is blocked in raises Cancelled at once.
@@ -59,9 +65,10 @@ class CancelToken:
     else cannot be cut by an old token. (Only a TLS handshake does not hear of it before it ends or times out.)
     """
 
-    __slots__ = ("_lock", "_socket", "cancelled")
+    __slots__ = ("_lock", "_socket", "cancelled", "limits")
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Timeouts | None = None) -> None:
+        self.limits = limits  # what this call has less patience for than its endpoint
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self.cancelled = False

@@ -2,6 +2,8 @@
 
 ProviderError
 ├── BadRequest       400  the caller's mistake; upstream's own words
+│   ├── ContextTooLong    the prompt is longer than the model takes
+│   └── ContentFiltered   the vendor's safety rules refuse the prompt
 ├── AuthFailed       502  the deployment's key is refused
 ├── ModelNotFound    502  the deployment does not have the model
 ├── RateLimited      429  the deployment is out of quota, or asks to wait
@@ -13,8 +15,9 @@ ProviderError
 ├── EgressRefused    502  the address may not be called (see egress.py)
 └── Cancelled        499  our own caller left; nobody is there to read this
 
-Three facts drive everything else: `status` (for the gateway's caller), `code` (machine readable, stable) and
-`retryable` (another deployment may be tried, as long as nothing has reached the caller).
+Four facts drive everything else: `status` (for the gateway's caller), `code` (machine readable, stable), `retryable`
+(another deployment may be tried, as long as nothing has reached the caller) and `may_pass` (so may the same one, after
+a pause).
 """
 
 from typing import ClassVar
@@ -26,6 +29,7 @@ class ProviderError(Exception):
     status: ClassVar[int] = 502
     code: ClassVar[str] = "upstream_error"
     retryable: ClassVar[bool] = False
+    may_pass: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -49,6 +53,14 @@ class BadRequest(ProviderError):
     code = "invalid_request_error"
 
 
+class ContextTooLong(BadRequest):
+    """A model with a longer context may take it."""
+
+
+class ContentFiltered(BadRequest):
+    """A model with other safety rules may take it."""
+
+
 class AuthFailed(ProviderError):
     """The message must never contain the key: not even the masked form that some vendors echo."""
 
@@ -65,11 +77,13 @@ class RateLimited(ProviderError):
     status = 429
     code = "rate_limit_exceeded"
     retryable = True
+    may_pass = True
 
 
 class Unavailable(ProviderError):
     code = "upstream_unavailable"
     retryable = True
+    may_pass = True
 
 
 class Overloaded(Unavailable):
@@ -78,7 +92,8 @@ class Overloaded(Unavailable):
 
 
 class Timeout(ProviderError):
-    """The message names the timer (connect, first byte, idle, total) and its seconds."""
+    """The message names the timer (connect, first byte, idle, total) and its seconds. Not tried again in the same
+    place: it would take as long again."""
 
     status = 504
     code = "upstream_timeout"
@@ -88,6 +103,7 @@ class Timeout(ProviderError):
 class BadAnswer(ProviderError):
     code = "upstream_bad_answer"
     retryable = True
+    may_pass = True
 
 
 class Truncated(BadAnswer):

@@ -4,6 +4,7 @@ The shapes read: OpenAI's {"error": {message, type, param, code}} (Anthropic's h
 {"error": "text"}, vLLM's {"object": "error", message, ...}, FastAPI's {"detail": ...}, Gemini's list around the first.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +15,8 @@ from typing import Any
 from providers.requesters.errors import (
     AuthFailed,
     BadRequest,
+    ContentFiltered,
+    ContextTooLong,
     ModelNotFound,
     Overloaded,
     ProviderError,
@@ -46,7 +49,9 @@ BY_STATUS: dict[int, type[ProviderError]] = {
 BY_CODE: dict[str, type[ProviderError]] = {
     "authentication_error": AuthFailed,
     "billing_error": RateLimited,
-    "context_length_exceeded": BadRequest,
+    "content_filter": ContentFiltered,
+    "content_policy_violation": ContentFiltered,
+    "context_length_exceeded": ContextTooLong,
     "insufficient_quota": RateLimited,
     "invalid_api_key": AuthFailed,
     "invalid_request_error": BadRequest,
@@ -59,6 +64,12 @@ BY_CODE: dict[str, type[ProviderError]] = {
     "request_too_large": BadRequest,
     "timeout_error": Timeout,
 }
+# The one thing that some vendors say in words alone. It only tells one bad request from another.
+TOO_LONG = re.compile(
+    r"maximum context length|prompt is too long|input is too long|too many (input )?tokens"
+    r"|exceeds? the (model's )?(maximum|available) (context|number of tokens)|input token count .{0,40}exceeds",
+    re.IGNORECASE,
+)
 # Said instead of the vendor's words, which like to quote (a part of) the key.
 AUTH_MESSAGE = "upstream refused the gateway's credentials"
 
@@ -90,6 +101,8 @@ def to_error(status: int, payload: Any, headers: Mapping[str, str], secrets: Ite
     """`secrets` are blotted out of everything that upstream said before anyone gets to see it."""
     problem = read_problem(payload)
     kind = _kind(status, problem.codes)
+    if kind is BadRequest and TOO_LONG.search(problem.message):
+        kind = ContextTooLong
     message = scrub(problem.message, secrets)[:MAX_MESSAGE] or f"upstream answered {status}"
     return kind(
         AUTH_MESSAGE if kind is AuthFailed else message,

@@ -112,7 +112,7 @@ def _enabled_providers() -> Iterable[Provider]:
 
 def requesters_of(provider: Provider) -> tuple[Requester, ...]:
     """One requester for each enabled key; a provider that needs no key gets one without."""
-    vendor = catalog.VENDORS.get(provider.requester, catalog.VENDORS["openai-compatible"])
+    vendor = catalog.find(provider.requester) or catalog.VENDORS["openai-compatible"]
     secrets = [secret for key in provider.keys.all() if (secret := _secret(key))]
     if not provider.keys.all() and not vendor.needs_key:
         secrets = [""]  # one whose keys are all off is not called without
@@ -137,13 +137,14 @@ def _endpoint(provider: Provider, vendor: catalog.Vendor, secret: str) -> Endpoi
             total=provider.total_timeout,
         ),
         headers=provider.config.get("headers", {}),
+        config=provider.config,
         rename=vendor.rename,
         drop=vendor.drop,
     )
 
 
 def _target(model: AIModel, requesters: tuple[Requester, ...]) -> Target:
-    vendor = catalog.VENDORS.get(model.provider.requester, catalog.VENDORS["openai-compatible"])
+    vendor = catalog.find(model.provider.requester) or catalog.VENDORS["openai-compatible"]
     price_in, price_out, cached_read, cached_write = (getattr(model, name) for name in PRICE_FIELDS)
     prices = (price_in, price_out, cached_read, cached_write)
     units = tuple(None if price is None else to_units(price) for price in prices)

@@ -8,6 +8,8 @@ from providers.requesters import errors
 from providers.requesters.errors import (
     AuthFailed,
     BadRequest,
+    ContentFiltered,
+    ContextTooLong,
     Cancelled,
     ModelNotFound,
     Overloaded,
@@ -29,7 +31,9 @@ def error(code: str | None = None, kind: str = "x", message: str = "said") -> di
     ("status", "payload", "expected"),
     [
         (400, error(), BadRequest),
-        (400, error("context_length_exceeded"), BadRequest),
+        (400, error("context_length_exceeded"), ContextTooLong),
+        (400, error("content_filter"), ContentFiltered),
+        (400, {"error": {"message": "prompt is too long: 210000 tokens > 200000 maximum"}}, ContextTooLong),
         (400, error("model_not_found"), ModelNotFound),
         (400, error(kind="authentication_error"), AuthFailed),
         (400, None, BadRequest),

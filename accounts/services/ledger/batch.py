@@ -74,7 +74,7 @@ class Batch:
         state = (State.HELD.value, Outcome.RUNNING.value, "")
         deployment = request.deployment
         where = _names(deployment)
-        nothing_yet = (1, 0, 0, 0, 0, 0, UsageSource.NONE.value)
+        nothing_yet = (1, "", 0, 0, 0, 0, 0, UsageSource.NONE.value)
         bounds = (request.prompt_bound, admitted.output_bound, admitted.hold)
         return (*identity, *start, *state, *where, *nothing_yet, *astuple(deployment.prices), *bounds, 0, 0, 0, 0)
 
@@ -106,6 +106,7 @@ class Batch:
             request.outcome.value,
             request.error[:500].replace("\0", ""),
             request.attempts,
+            request.route[:500],
         )
         return (*story, *counts, request.usage_source.value)
 

@@ -30,12 +30,12 @@ def columns(names: str) -> tuple[str, ...]:
 
 ADMISSION_COLUMNS = columns(
     "uuid created_at updated_at request_id key_id worker_id endpoint is_stream state outcome error "
-    "model_id provider_id model_name provider_name upstream_name attempts input_tokens cached_read_tokens "
+    "model_id provider_id model_name provider_name upstream_name attempts route input_tokens cached_read_tokens "
     "cached_write_tokens output_tokens reasoning_tokens usage_source price_in price_out price_cached_read "
     "price_cached_write prompt_bound output_bound hold fee quota_fee balance_fee shortfall"
 )
 SETTLEMENT_COLUMNS = columns(
-    "updated_at state outcome error attempts input_tokens cached_read_tokens cached_write_tokens output_tokens "
+    "updated_at state outcome error attempts route input_tokens cached_read_tokens cached_write_tokens output_tokens "
     "reasoning_tokens usage_source fee quota_fee balance_fee shortfall month month_quota month_fee_after "
     "balance_after first_byte_ms total_ms settled_at"
 )

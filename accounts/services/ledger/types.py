@@ -115,6 +115,7 @@ class Settlement:
     usage_source: UsageSource = UsageSource.NONE
     error: str = ""
     attempts: int = 1
+    route: str = ""
     first_byte_ms: int | None = None
     total_ms: int | None = None
     record: Record | None = None

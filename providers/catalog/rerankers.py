@@ -1,0 +1,5 @@
+"""Rows."""
+
+from providers.catalog.vendor import Vendor
+
+ROWS: tuple[Vendor, ...] = ()
