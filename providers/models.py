@@ -69,10 +69,37 @@ class Provider(ConfigRow):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def address(self) -> str:
+        """Where it lives: its own address, else its vendor's. Empty when that follows from its settings."""
+        vendor = catalog.find(self.requester)
+        return self.base_url or (vendor.base_url if vendor else "")
+
     def clean(self) -> None:
         headers = self.config.get("headers", {}) if isinstance(self.config, dict) else None
         if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
             raise ValidationError({"config": 'Give an object; its "headers" map names to texts.'})
+        vendor = catalog.find(self.requester)
+        if vendor:
+            self._check_against(vendor)
+
+    def _check_against(self, vendor: catalog.Vendor) -> None:
+        """Each error about a setting carries the setting's name, so that a form finds its field."""
+        errors: dict[str, Any] = {}
+        if vendor.refusal:
+            errors["requester"] = vendor.refusal
+        if vendor.needs_address and not self.base_url:
+            errors["base_url"] = "Give its address: this kind of provider has none of its own."
+        found = list(catalog.problems(vendor, self.config))
+        if found:
+            errors["config"] = [_setting_error(field, problem) for field, problem in found]
+        if errors:
+            raise ValidationError(errors)
+
+
+def _setting_error(field: catalog.ConfigField, problem: str) -> ValidationError:
+    parts = {"label": field.label, "name": field.name, "problem": problem}
+    return ValidationError("%(label)s (%(name)s) %(problem)s", code="setting", params=parts)
 
 
 class ProviderKey(ConfigRow):

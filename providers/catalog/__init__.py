@@ -1,15 +1,42 @@
 """The vendors, as rows. A vendor that speaks OpenAI's protocol is a row and nothing else.
 
-The row gives the console's form its choices and a requester its quirks; no migration follows from a new row.
+The row gives the console's form its choices and fields, and a requester its quirks; no migration follows from a new
+row. Names are those that other gateways' users know; an alias finds its row, and only the row's own name is stored.
 """
 
 from providers.catalog.rows import ROWS
-from providers.catalog.vendor import ConfigField, Vendor
+from providers.catalog.settings import problems
+from providers.catalog.vendor import CATEGORIES, ConfigField, Vendor
 
-__all__ = ["VENDORS", "ConfigField", "Vendor", "choices", "find"]
+__all__ = [
+    "CATEGORIES",
+    "REFUSED",
+    "VENDORS",
+    "ConfigField",
+    "Vendor",
+    "canonical",
+    "choices",
+    "find",
+    "grouped",
+    "problems",
+    "refusal",
+]
 
 VENDORS = {vendor.name: vendor for vendor in ROWS}
 _BY_ALIAS = {alias: vendor for vendor in ROWS for alias in (vendor.name, *vendor.aliases)}
+
+_TOOL = "It is no model endpoint: a program that calls models, and that belongs before this gateway, as its caller."
+# Provider ids of other gateways that stand for something else than a model, and why they are no providers here.
+REFUSED: dict[str, str] = {
+    "bedrock-agent": "An agent keeps its own conversation and its own model at AWS: there is nothing here to meter.",
+    "bedrock-knowledge-base": "A knowledge base searches documents at AWS. Give its model a Bedrock provider instead.",
+    "painter": "It has a model write a prompt and another paint it into a bucket. " + _TOOL,
+    "nova-canvas": "It has a model write a prompt and another paint it into a bucket. " + _TOOL,
+    "web-miner": "It searches the web on a model's behalf. " + _TOOL,
+    "urls-reader": "It fetches pages on a model's behalf. " + _TOOL,
+    "aws-executor": "It runs shell commands that a model writes, which this gateway never does.",
+    "continue-coder": "It rewrites prompts of an editor. Point the editor at a model of this gateway instead.",
+}
 
 
 def find(name: str) -> Vendor | None:
@@ -17,6 +44,24 @@ def find(name: str) -> Vendor | None:
     return _BY_ALIAS.get(name)
 
 
-def choices() -> list[tuple[str, str]]:
-    """For the model field and the console's form."""
-    return [(vendor.name, vendor.label) for vendor in VENDORS.values()]
+def canonical(name: str) -> str:
+    """The name that is stored; an unknown one stays as it is, to be refused where it is checked."""
+    vendor = find(name)
+    return vendor.name if vendor else name
+
+
+def refusal(name: str) -> str:
+    """Why no provider of this name can be set up here; empty when one can."""
+    vendor = find(name)
+    return vendor.refusal if vendor else REFUSED.get(name, "")
+
+
+def grouped() -> list[tuple[str, list[Vendor]]]:
+    """The vendors of each category that has any, by label."""
+    groups = {category: [vendor for vendor in ROWS if vendor.category == category] for category in CATEGORIES}
+    return [(key, sorted(group, key=lambda each: each.label.lower())) for key, group in groups.items() if group]
+
+
+def choices() -> list[tuple[str, list[tuple[str, str]]]]:
+    """For the model field and the console's form, in groups."""
+    return [(CATEGORIES[key][0], [(each.name, each.label) for each in group]) for key, group in grouped()]

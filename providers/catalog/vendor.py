@@ -7,6 +7,22 @@ from typing import Any
 from providers.requesters.base import Requester
 
 MANUFACTURER, MAAS, SELF_HOSTED, BUILT_IN, UNIFIED = "manufacturer", "maas", "self-hosted", "builtin", "unified"
+# In the order in which people are shown them.
+CATEGORIES: dict[str, tuple[str, str]] = {
+    MANUFACTURER: ("Model makers", "模型厂商"),
+    MAAS: ("Aggregators and clouds", "聚合平台"),
+    SELF_HOSTED: ("Your own servers", "自部署"),
+    UNIFIED: ("Unified gateways", "统一网关"),
+    BUILT_IN: ("Built in", "内置"),
+}
+
+LLM, EMBEDDING, RERANK = "llm", "embedding", "rerank"
+CHAT_ONLY = frozenset({LLM})
+CHAT_AND_EMBEDDING = frozenset({LLM, EMBEDDING})
+USUAL = frozenset({LLM, EMBEDDING, RERANK})
+EMBEDDING_ONLY = frozenset({EMBEDDING})
+# What the gateway has an endpoint for, in OpenAI's own shapes.
+EVERYTHING = frozenset({*USUAL, "image", "speech", "transcription", "moderation"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +30,7 @@ class ConfigField:
     """A setting of one kind of provider: kept in `Provider.config`, or a column of its own (base_url, timeout).
 
     `type` is string, integer, number, boolean, array or object. Secrets are no settings: they are provider keys.
+    A required field with a default may be left out. `reserved` are names that an object may not have.
     """
 
     name: str
@@ -23,6 +40,15 @@ class ConfigField:
     is_required: bool = False
     default: Any = ""
     help_text: str = ""
+    reserved: frozenset[str] = frozenset()
+
+    @property
+    def is_column(self) -> bool:
+        return self.name in COLUMNS
+
+
+COLUMNS = frozenset({"base_url", "timeout"})
+TIMEOUT = ConfigField("timeout", "Timeout", "超时时间", "integer", is_required=True, default=120)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +56,11 @@ class Vendor:
     """One kind of endpoint: its label, where it usually lives, what it serves, who speaks to it and in which quirks.
 
     `kinds` are those of models (`providers.models.Kind`) that it can serve. `key_hint` says what a key looks like
-    where it is more than one token. `refusal` says why a provider of this kind can't be set up here.
+    where it is more than one token. `refusal` says why a provider of this kind can't be set up here. `protocol` is
+    the name of its wire among those who tell vendors apart by it; empty where it has none. `note` is for operators.
+
+    Where an address comes from: the provider's own, else `base_url`; `derives_address` when it follows from the
+    settings (a region, say). `is_builtin`: it is the gateway's embedded model. `is_router`: its models choose others.
     """
 
     name: str
@@ -39,7 +69,7 @@ class Vendor:
     requester: type[Requester] = Requester
     label_zh: str = ""
     category: str = MANUFACTURER
-    kinds: frozenset[str] = frozenset({"llm"})
+    kinds: frozenset[str] = CHAT_ONLY
     fields: tuple[ConfigField, ...] = ()
     aliases: tuple[str, ...] = ()
     search: str = ""
@@ -51,3 +81,30 @@ class Vendor:
     key_hint: str = ""
     is_router: bool = False
     refusal: str = ""
+    protocol: str = "openai"
+    note: str = ""
+    is_builtin: bool = False
+    derives_address: bool = False
+
+    @property
+    def has_address(self) -> bool:
+        """Whether there is a place to call at all."""
+        return not (self.is_builtin or self.is_router)
+
+    @property
+    def needs_address(self) -> bool:
+        """Whether the operator must say where it lives."""
+        return self.has_address and not self.base_url and not self.derives_address
+
+    @property
+    def settings(self) -> tuple[ConfigField, ...]:
+        """Those fields that `Provider.config` keeps."""
+        return tuple(each for each in self.fields if not each.is_column)
+
+    @property
+    def all_fields(self) -> tuple[ConfigField, ...]:
+        """What an operator may say of such a provider, with the columns: a row need not repeat those."""
+        if not self.has_address or any(each.is_column for each in self.fields):
+            return self.fields
+        base_url = ConfigField("base_url", "Base URL", "基础 URL", "string", not self.derives_address, self.base_url)
+        return (base_url, TIMEOUT, *self.fields)

@@ -4,16 +4,28 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 
+from providers import catalog
 from providers.models import Provider, ProviderKey
 
 
 def add(
-    *, name: str, requester: str, base_url: str, secrets: Sequence[str] = (), config: dict[str, Any] | None = None
+    *,
+    name: str,
+    requester: str,
+    base_url: str = "",
+    secrets: Sequence[str] = (),
+    config: dict[str, Any] | None = None,
 ) -> Provider:
-    """Store a provider and its keys, or nothing. Raises ValidationError."""
-    provider = Provider(name=name, requester=requester, base_url=base_url, config=config or {})
+    """Store a provider and its keys, or nothing. `requester` may be an alias; without a base URL the vendor's holds.
+
+    Raises ValidationError.
+    """
+    if reason := catalog.refusal(requester):
+        raise ValidationError({"requester": reason})
+    provider = Provider(name=name, requester=catalog.canonical(requester), base_url=base_url, config=config or {})
     provider.full_clean()
     with transaction.atomic():
         provider.save()
@@ -33,7 +45,7 @@ def change(*, provider: Provider) -> bool:
     """
     before = Provider.objects.select_for_update().get(pk=provider.pk)
     provider.save()
-    has_moved = _origin(before.base_url) != _origin(provider.base_url)
+    has_moved = _origin(before.address) != _origin(provider.address)
     if has_moved:
         provider.keys.update(is_enabled=False)
     return has_moved

@@ -68,6 +68,10 @@ def test_create_key_with_group_models_and_expiry(capsys: pytest.CaptureFixture[s
         (("add_provider", "p", "--base-url", "ftp://x"), "base_url"),
         (("add_provider", "p", "--base-url", "http://user:pw@host"), "base_url"),
         (("add_provider", "p"), "--base-url"),
+        (("add_provider", "p", "--requester", "none"), "no requester"),
+        (("add_provider", "p", "--requester", "openai-codex"), "log-in"),
+        (("add_provider", "p", "--requester", "aws-executor"), "shell commands"),
+        (("add_provider", "p", "--requester", "smart-router"), "Rules .rules. is required"),
         (("add_model", "m", "--provider", "none"), "no provider 'none'"),
     ],
 )
@@ -116,7 +120,7 @@ def test_add_provider_and_model(capsys: pytest.CaptureFixture[str]) -> None:
     shown = run(capsys, "add_provider", "main", "--requester", "openai", "--key", "sk-1", "--key", "sk-2")
     assert shown["keys"] == 2
     provider = Provider.objects.get()
-    assert provider.base_url == "https://api.openai.com/v1"
+    assert (provider.requester, provider.address) == ("openai-chat-completions", "https://api.openai.com/v1")
     assert {key.secret for key in provider.keys.all()} == {"sk-1", "sk-2"}
     shown = run(capsys, "add_model", "gpt", "--provider", "main", "--price-in", "2.5", "--price-out", "10")
     assert shown["priced"] is True

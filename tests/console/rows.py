@@ -16,8 +16,8 @@ from common.money import cost_units, to_units, to_usd
 from providers.models import AIModel, Kind, Provider, ProviderKey
 
 PRICED = {
-    "OpenAI": ("openai", [("gpt-4o", "2.50", "10"), ("gpt-4o-mini", "0.15", "0.60")]),
-    "Anthropic": ("anthropic", [("claude-sonnet", "3", "15"), ("claude-haiku", "0.80", "4")]),
+    "OpenAI": ("openai-chat-completions", [("gpt-4o", "2.50", "10"), ("gpt-4o-mini", "0.15", "0.60")]),
+    "Anthropic": ("anthropic-messages", [("claude-sonnet", "3", "15"), ("claude-haiku", "0.80", "4")]),
     "Team GPU server": ("openai-compatible", [("llama-3.3-70b", "0.20", "0.20")]),
 }
 CALLERS = [

@@ -22,7 +22,7 @@ def change(row: Any, page: str = "change") -> str:
 
 def form(*stored: ProviderKey, **fields: Any) -> dict[str, Any]:
     timeouts = {f"{name}_timeout": 10 for name in ("connect", "first_byte", "idle", "total")}
-    plain = {"name": "p", "requester": "openai", "base_url": "https://api.example/v1", "config": "{}"}
+    plain = {"name": "p", "requester": "openai-chat-completions", "base_url": "https://api.example/v1", "config": "{}"}
     data = {**plain, **timeouts, "is_enabled": "on", "keys-INITIAL_FORMS": len(stored), "keys-TOTAL_FORMS": len(stored)}
     for place, key in enumerate(stored):
         row = {"id": key.pk, "provider": key.provider_id, "name": key.name, "new_secret": "", "is_enabled": "on"}
@@ -118,7 +118,7 @@ class TestMoving:
 
     @pytest.fixture
     def stored(self, admin: User, database: None) -> ProviderKey:
-        return factories.provider(secret=SECRET, name="p", requester="openai").keys.get()
+        return factories.provider(secret=SECRET, name="p", requester="openai-chat-completions").keys.get()
 
     def move(self, console: Client, stored: ProviderKey, upstream: FakeOpenAI, **fields: Any) -> Any:
         address = {"base_url": f"{upstream.origin}/v1"}
@@ -215,7 +215,7 @@ class TestTests:
         assert "wrong-secret" not in page.content.decode()
 
     def test_no_key_nobody_there(self, console: Client, admin: User) -> None:
-        keyless = factories.provider(secret="", requester="openai")
+        keyless = factories.provider(secret="", requester="openai-chat-completions")
         assert "no enabled key" in console.post(change(keyless, "test")).context["result"].text
         assert "no enabled key" in console.post(change(factories.model(keyless), "test")).context["result"].text
         absent = factories.model(factories.provider())

@@ -144,7 +144,7 @@ def test_a_key_with_little_left_gets_a_shorter_answer(api: Api, given: dict[str,
     ("path", "field"), [("chat/completions", "max_completion_tokens"), ("completions", "max_tokens")]
 )
 def test_a_limit_goes_by_the_name_that_the_vendor_knows(api: Api, path: str, field: str) -> None:
-    provider = factories.provider(api.upstream, requester="openai")
+    provider = factories.provider(api.upstream, requester="openai-chat-completions")
     factories.model(provider, "strict", upstream_name="echo", max_output=None)
     poor = factories.key(month_quota=Decimal(0), balance=Decimal("0.0005"))
     body = {"model": "strict", "messages": [{"role": "user", "content": "hi"}], "prompt": "hi"}

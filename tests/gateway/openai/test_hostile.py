@@ -92,7 +92,7 @@ def test_no_other_name_for_the_limit_gets_round_the_hold(api: Api, alias: str) -
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_parameters_name_never_becomes_a_header(api: Api, name: str, stream: bool) -> None:
     with FakeAnthropic() as vendor:
-        provider = factories.provider(vendor, requester="anthropic", base_url=vendor.origin)
+        provider = factories.provider(vendor, requester="anthropic-messages", base_url=vendor.origin)
         factories.model(provider, "claude", upstream_name="echo")
         answer = api.chat("claude", stream=stream, **{name: 1, "logit_bias": {}})
         assert answer.status_code == 200

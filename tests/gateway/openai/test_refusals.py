@@ -155,7 +155,7 @@ def test_an_upstream_that_refuses_connections(api: Api) -> None:
 
 
 def test_a_provider_without_a_key(api: Api) -> None:
-    factories.model(factories.provider(requester="openai", secret=""), "keyless")
+    factories.model(factories.provider(requester="openai-chat-completions", secret=""), "keyless")
     assert "no enabled key" in error_of(api.chat("keyless"), 502)["message"]
 
 

@@ -1,0 +1,7 @@
+"""The console's pages for providers, their keys and models. `gateway.admin` registers them, with the tests that need
+the whole pipeline."""
+
+from providers.admin.models import AIModelAdmin
+from providers.admin.providers import ProviderAdmin
+
+__all__ = ["AIModelAdmin", "ProviderAdmin"]
