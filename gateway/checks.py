@@ -1,15 +1,22 @@
 """System checks: settings that would fail later, or would be a hole, are said at start. `manage.py check --deploy`."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 from providers import catalog
+from providers.catalog import Vendor
+from providers.catalog.rows import ROWS
+from providers.catalog.settings import NOTHING, TYPES
+from providers.models import Kind
 
 SHORTEST_PEPPER = 32
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @register(Tags.security)
@@ -44,16 +51,46 @@ def check_pepper(app_configs: Any, **_: Any) -> list[CheckMessage]:
 
 @register(Tags.compatibility)
 def check_catalog(app_configs: Any, **_: Any) -> list[CheckMessage]:
-    """A vendor's row names itself and an address that can be called."""
-    return list(_catalog_errors())
+    """A vendor's row can be shown, found and called."""
+    return [*row_errors(ROWS), *name_errors(ROWS)]
 
 
-def _catalog_errors() -> Iterator[CheckMessage]:
-    for name, vendor in catalog.VENDORS.items():
-        if name != vendor.name or not vendor.label:
-            yield Error(f"The catalog's row {name!r} has another name or no label.", id="weighbridge.E003")
-        if vendor.base_url and not vendor.base_url.startswith("https://"):
-            yield Error(f"The catalog's row {name!r} has a base URL without TLS.", id="weighbridge.E004")
+def row_errors(rows: Iterable[Vendor]) -> Iterator[CheckMessage]:
+    """What is wrong with a row by itself."""
+    for vendor in rows:
+        for problem in _problems(vendor):
+            yield Error(f"The catalog's row {vendor.name!r} {problem}.", id="weighbridge.E003")
+        if vendor.base_url and not _is_safe(vendor.base_url):
+            yield Error(f"The catalog's row {vendor.name!r} has a base URL without TLS.", id="weighbridge.E004")
+
+
+def _problems(vendor: Vendor) -> Iterator[str]:
+    if not (vendor.name and vendor.label and vendor.label_zh):
+        yield "lacks its name or a label"
+    if vendor.category not in catalog.CATEGORIES:
+        yield f"has an unknown category, {vendor.category!r}"
+    if not vendor.kinds or vendor.kinds - set(Kind.values):
+        yield "serves no kind of model, or an unknown one"
+    for field in vendor.fields:
+        if field.type not in TYPES:
+            yield f"has a field {field.name!r} of unknown type, {field.type!r}"
+        elif field.default not in NOTHING and not TYPES[field.type][0](field.default):
+            yield f"has a field {field.name!r} whose default is not of its type"
+
+
+def _is_safe(url: str) -> bool:
+    """TLS, or not leaving this machine."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
+
+
+def name_errors(rows: Iterable[Vendor]) -> Iterator[CheckMessage]:
+    """A name means one row, and none that is refused."""
+    names = Counter(name for vendor in rows for name in (vendor.name, *vendor.aliases))
+    names.update(list(catalog.REFUSED))
+    for name, count in names.items():
+        if count > 1:
+            yield Error(f"The catalog has {name!r} {count} times.", id="weighbridge.E005")
 
 
 @register(Tags.security, deploy=True)

@@ -35,14 +35,14 @@ HEALTH: JSON = {
 def add_traffic(result: JSON, generator: Any, request: Any, public: bool) -> JSON:
     """drf-spectacular's hook: put the hand-written paths beside the derived ones."""
     result["paths"] = {**openai.PATHS, **result.get("paths", {}), "/health": HEALTH}
-    # Into the registry: hooks that come later build the components from it anew.
-    _register(generator.registry, ResolvedComponent.SCHEMA, openai.SCHEMAS)
-    _register(generator.registry, ResolvedComponent.SECURITY_SCHEMA, openai.SECURITY_SCHEMES)
+    # Into the registry: hooks that come later build the components from it anew. How a key is sent is there already,
+    # from the views that are DRF's.
+    _register(generator.registry, openai.SCHEMAS)
     result["components"] = generator.registry.build({})
     return result
 
 
-def _register(registry: ComponentRegistry, kind: str, components: JSON) -> None:
+def _register(registry: ComponentRegistry, components: JSON) -> None:
     for name, schema in components.items():
-        component = ResolvedComponent(name, kind, schema, name)  # type: ignore[no-untyped-call]  # spectacular's
+        component = ResolvedComponent(name, ResolvedComponent.SCHEMA, schema, name)  # type: ignore[no-untyped-call]  # spectacular's
         registry.register_on_missing(component)

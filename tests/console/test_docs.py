@@ -27,6 +27,9 @@ def test_it_is_valid_and_names_every_path(schema: Any) -> None:
         "/v1/models",
         "/v1/models/{model}",
         "/health",
+        "/api/v1/provider/requesters",
+        "/api/v1/provider/requesters/{name}",
+        "/api/v1/provider/requesters/{name}/icon",
     }
 
 

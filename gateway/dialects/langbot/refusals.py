@@ -1,0 +1,13 @@
+"""What this dialect refuses with."""
+
+GENERAL = -1  # the code of all refusals that have no name of their own
+
+
+class Refusal(Exception):
+    """`code` is a whole number or a word, as the contract has it for each case."""
+
+    def __init__(self, status: int, message: str, code: int | str = GENERAL) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.code = code
