@@ -294,10 +294,11 @@ class Rest(models.Model):
 
     model = models.ForeignKey(AIModel, models.CASCADE, null=True, related_name="rests", help_text="Empty: all.")
     key = models.ForeignKey(ProviderKey, models.CASCADE, null=True, related_name="rests", help_text="Empty: all.")
-    until = models.DateTimeField(null=True, help_text="Empty: until somebody enters the key again or a check succeeds.")
+    until = models.DateTimeField(help_text="From then on one call at a time tries it again.")
     reason = models.CharField(max_length=500)
     code = models.CharField(max_length=64, help_text="The failure's code, such as rate_limit_exceeded.")
     failures = models.PositiveIntegerField(default=1, help_text="In a row.")
+    is_firm = models.BooleanField(default=False, help_text="Not called before then, even if nothing else is left.")
     since = models.DateTimeField()
 
     class Meta:

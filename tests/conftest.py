@@ -8,6 +8,7 @@ from accounts.services import keys
 from accounts.services.ledger import writer
 from chat.services import snapshot
 from common.models import ConfigVersion
+from providers.services import board, board_sync
 from tests.fakes.openai import FakeOpenAI
 
 
@@ -29,6 +30,8 @@ def database(transactional_db: None) -> Iterator[None]:
 
 def forget() -> None:
     """Be a process that has just started."""
+    board_sync.stop()
+    board.forget()
     writer.stop()
     snapshot.forget()
     keys.forget()
@@ -37,4 +40,5 @@ def forget() -> None:
 @pytest.fixture(autouse=True)
 def _no_writer_is_left() -> Iterator[None]:
     yield
+    board_sync.stop()
     writer.stop()

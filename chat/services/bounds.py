@@ -71,6 +71,11 @@ def choices(body: JSON) -> int:
     return max(body.get("n") or 1, body.get("best_of") or 1) * prompts
 
 
+def stated_output(body: JSON) -> int:
+    """The answer tokens that the caller names; 0: none named."""
+    return max((body[field] for field in OUTPUT_FIELDS if isinstance(body.get(field), int)), default=0)
+
+
 def output_limit(body: JSON, target: Target) -> int:
     """The most answer tokens of one choice: what the caller or the model's row says, or the setting's guess."""
     merged = {**target.extra_args, **body}

@@ -1,34 +1,41 @@
 """What a caller wants, and the kinds of call there are."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from accounts.services.keys import Caller
-from providers.requesters.base import Answer, Requester, Stream
-from providers.requesters.call import CancelToken
+from providers.requesters.call import CancelToken, Timeouts
+from providers.services.routing import Target
 
 JSON = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A kind of call: the models that serve it and the requester's methods for it."""
+    """A kind of call: the models that serve it, the requester's operation for it, and what it can do.
+
+    `has_output`: its answer's length is limited by `max_tokens`, so that the hold covers it.
+    """
 
     name: str
     kind: str
-    send: Callable[[Requester, JSON, CancelToken], Answer]
-    stream: Callable[[Requester, JSON, CancelToken], Stream] | None = None
-    has_output: bool = True
+    operation: str
+    streams: bool = False
+    has_output: bool = False
 
 
 ENDPOINTS = {
     each.name: each
     for each in (
-        Endpoint("chat", "llm", lambda r, b, t: r.chat(b, t), lambda r, b, t: r.stream(b, t)),
-        Endpoint("completion", "llm", lambda r, b, t: r.complete(b, t), lambda r, b, t: r.stream_completion(b, t)),
-        Endpoint("embedding", "embedding", lambda r, b, t: r.embed(b, t), has_output=False),
+        Endpoint("chat", "llm", "chat", streams=True, has_output=True),
+        Endpoint("completion", "llm", "completion", streams=True, has_output=True),
+        Endpoint("embedding", "embedding", "embedding"),
+        Endpoint("rerank", "rerank", "rerank"),
+        Endpoint("image", "image", "image"),
+        Endpoint("speech", "speech", "speech"),
+        Endpoint("transcription", "transcription", "transcription"),
+        Endpoint("moderation", "moderation", "moderation"),
     )
 }
 
@@ -45,9 +52,20 @@ class Call:
     session_key: str = ""
     wants_usage: bool = False
     model_id: int | None = None  # one deployment and no other: the console's tests
+    targets: tuple[Target, ...] | None = None  # these deployments, whatever the catalog says
+    limits: Timeouts | None = None  # the caller's own patience, where it is shorter than the providers'
     token: CancelToken = field(default_factory=CancelToken)
     started: float = field(default_factory=time.monotonic)
+    routed: int = 0  # how often a router has put another name in
+    has_left: bool = False
+    drains: bool = False  # whether the deployment that is asked now is read to its end when the caller leaves
 
     @property
     def model(self) -> str:
         return str(self.body["model"])
+
+    def leave(self) -> None:
+        """The caller has gone: the upstream is told so, or its answer is awaited for its figures."""
+        self.has_left = True
+        if not self.drains:
+            self.token.cancel()

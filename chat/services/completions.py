@@ -10,17 +10,22 @@ from accounts.services import keys
 from accounts.services.ledger import writer as ledger
 from accounts.services.ledger.types import Admission, Admitted, Settled, Settlement
 from chat.errors import BadCall, UnknownModel
-from chat.services import bounds, snapshot
+from chat.services import bounds, smart, snapshot
 from chat.services.calls import Call
-from chat.services.exchange import Exchange, Relay, deployment_of
-from providers.requesters.base import Answer, Requester, Stream
+from chat.services.exchange import Exchange, deployment_of
+from chat.services.plan import Plan, plan
+from chat.services.relay import Opened, Relay
+from chat.services.snapshot import Snapshot
+from chat.services.tally import says_something
+from providers.requesters.base import Answer, Requester
 from providers.requesters.call import CancelToken
 from providers.requesters.sse import Event
-from providers.services.routing import Target
+from providers.services.choice import Need
 
 JSON = dict[str, Any]
 
 RESOLVE_TRIES = 10
+MOST_PRIMED = 16  # events without a word; more are passed on as they come
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,48 +41,52 @@ def run(call: Call) -> Done:
     """Make a call and wait for its whole answer. Raises Refused, CallError or ProviderError."""
     exchange = _begin(call, is_stream=False)
     with exchange.guarded():
-        answer = exchange.send(call.endpoint.send)
+        answer = exchange.send(lambda requester, body, token: requester.ask(call.endpoint.operation, body, token))
         exchange.tally.take(answer.json)
-        settled = exchange.finish(Outcome.OK)
+        settled = exchange.finish(Outcome.CLIENT_CLOSED if call.has_left else Outcome.OK)
     return Done(answer, settled, exchange.headers)
 
 
 def open_stream(call: Call) -> Relay:
-    """Make a call and return once its first event is here. Raises what `run` raises."""
-    if call.endpoint.stream is None:
+    """Make a call and return once its answer has begun. Raises what `run` raises."""
+    if not call.endpoint.streams:
         raise BadCall("This endpoint does not stream.", "stream")
     exchange = _begin(call, is_stream=True)
     with exchange.guarded():
-        stream, first = exchange.send(_primed(call.endpoint.stream))
-    return Relay(exchange, stream, first)
+        opened = exchange.send(_primed(call.endpoint.operation))
+    return Relay(exchange, opened)
 
 
-def _primed(
-    open_: Callable[[Requester, JSON, CancelToken], Stream],
-) -> Callable[[Requester, JSON, CancelToken], tuple[Stream, Event | None]]:
-    """Pull the first event before the answer starts, so that an upstream's 429 is a 429 and not a broken 200."""
+def _primed(operation: str) -> Callable[[Requester, JSON, CancelToken], Opened]:
+    """Pull events until one says something, so that an upstream's 429 is a 429 and not a broken 200, and a stream
+    that breaks before its first word is taken over by another deployment."""
 
-    def send(requester: Requester, body: JSON, token: CancelToken) -> tuple[Stream, Event | None]:
-        stream = open_(requester, body, token)
+    def send(requester: Requester, body: JSON, token: CancelToken) -> Opened:
+        stream = requester.open(operation, body, token)
+        events: list[Event] = []
         try:
-            return stream, next(stream, None)
+            for event in stream:
+                events.append(event)
+                if len(events) >= MOST_PRIMED or says_something(event):
+                    break
         except BaseException:
             stream.close()
             raise
+        return Opened(stream, events)
 
     return send
 
 
 def _begin(call: Call, *, is_stream: bool) -> Exchange:
-    admitted, targets = _admit(call, is_stream=is_stream)
+    admitted, chosen = _admit(call, is_stream=is_stream)
     try:
-        return Exchange(call, admitted, targets)
+        return Exchange(call, admitted, chosen)
     except BaseException:
         ledger.writer().settle(Settlement(call.request_id, call.caller.id, Outcome.GATEWAY_ERROR, error="not begun"))
         raise
 
 
-def _admit(call: Call, *, is_stream: bool) -> tuple[Admitted, list[Target]]:
+def _admit(call: Call, *, is_stream: bool) -> tuple[Admitted, Plan]:
     """Resolve and hold; when the configuration moved in between, once more with what holds now."""
     picture = snapshot.current()
     for _ in range(RESOLVE_TRIES):
@@ -85,12 +94,13 @@ def _admit(call: Call, *, is_stream: bool) -> tuple[Admitted, list[Target]]:
             picture = snapshot.newer_than(picture.version)
         if call.caller.config_version < picture.version:
             call.caller = keys.look_up(call.caller.digest)
-        targets = _resolve(call, picture)
-        if not targets:
-            picture, targets = _resolve_afresh(call)
-        admission = _admission(call, targets, picture.version, is_stream=is_stream)
+        picture, chosen = resolve(call, picture)
+        if (router := chosen.targets[0].router) is not None:
+            smart.choose(call, router, run)
+            continue
+        admission = _admission(call, chosen, picture.version, is_stream=is_stream)
         try:
-            return ledger.writer().admit(admission), targets
+            return ledger.writer().admit(admission), chosen
         except StaleResolution:
             picture = snapshot.newer_than(picture.version)
             call.caller = keys.look_up(call.caller.digest)
@@ -100,25 +110,32 @@ def _admit(call: Call, *, is_stream: bool) -> tuple[Admitted, list[Target]]:
     raise LedgerUnavailable("The configuration is being changed. Try again shortly.", retry_after=1)
 
 
-def _resolve(call: Call, picture: snapshot.Snapshot) -> list[Target]:
-    targets = picture.candidates(call.caller, call.endpoint.kind, call.model)
-    if call.model_id is not None:
-        targets = [target for target in targets if target.model_id == call.model_id]
-    return targets
+def resolve(call: Call, picture: Snapshot) -> tuple[Snapshot, Plan]:
+    """Where the call may go. Raises UnknownModel."""
+    chosen = plan(call, picture, need_of(call))
+    return (picture, chosen) if chosen else _resolve_afresh(call)
 
 
-def _resolve_afresh(call: Call) -> tuple[snapshot.Snapshot, list[Target]]:
+def _resolve_afresh(call: Call) -> tuple[Snapshot, Plan]:
     """No admission checks a call that leads nowhere, so look at what holds now: the model or the grant may be new."""
     picture = snapshot.fresh()
     call.caller = keys.look_up(call.caller.digest)
-    targets = _resolve(call, picture)
-    if not targets:
+    chosen = plan(call, picture, need_of(call))
+    if chosen is None:
         raise UnknownModel(f"The model `{call.model}` does not exist or you do not have access to it.", "model")
-    return picture, targets
+    return picture, chosen
 
 
-def _admission(call: Call, targets: list[Target], version: int, *, is_stream: bool) -> Admission:
+def need_of(call: Call) -> Need:
+    """About what the call will use, and what keeps its session together: its own name for it, else its caller."""
+    output = bounds.stated_output(call.body) * bounds.choices(call.body) if call.endpoint.has_output else 0
+    affinity = f"{call.caller.id}/{call.session_key}" if call.session_key else str(call.caller.id)
+    return Need(bounds.prompt_estimate(call.body, call.size), output, affinity)
+
+
+def _admission(call: Call, chosen: Plan, version: int, *, is_stream: bool) -> Admission:
     """Ask for a hold that covers the dearest of the candidates."""
+    targets = chosen.all
     choices = bounds.choices(call.body)
     each = max(bounds.output_limit(call.body, target) for target in targets) if call.endpoint.has_output else 0
     return Admission(

@@ -5,7 +5,6 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import chain
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -14,20 +13,26 @@ from accounts.models import Outcome, UsageSource
 from accounts.services.ledger import writer as ledger
 from accounts.services.ledger.types import Admitted, Deployment, Prices, Settled, Settlement, Tokens
 from chat.services import bounds
+from chat.services.attempts import Attempts, Reply
 from chat.services.calls import Call
 from chat.services.conversations import Record, record_of
+from chat.services.plan import Plan
 from chat.services.tally import Tally
 from common.money import show
-from providers.requesters.base import Requester, Stream
+from providers.models import UnknownParams
+from providers.requesters.base import Requester
 from providers.requesters.call import CancelToken
-from providers.requesters.errors import Cancelled, ProviderError, Unavailable
-from providers.requesters.sse import Event
+from providers.requesters.errors import BadRequest, Cancelled, ProviderError
 from providers.requesters.usage import Usage
-from providers.services.routing import Target
+from providers.services.routing import Access, Target
 
 logger = logging.getLogger(__name__)
 JSON = dict[str, Any]
 Sent = TypeVar("Sent")
+Send = Callable[[Requester, JSON, CancelToken], Sent]
+# OpenAI's codes, and those of servers that follow it.
+UNKNOWN_CODES = frozenset({"unsupported_parameter", "unknown_parameter", "unrecognized_parameter"})
+NEEDED = frozenset({"model", "messages", "prompt", "input", "query", "documents", "file", "stream", "stream_options"})
 PARAMETER = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 MOST_NAMED = 20
 
@@ -42,66 +47,84 @@ def deployment_of(target: Target) -> Deployment:
 class Exchange:
     """Holds what the settlement will need. Every path out of it ends in `finish`, which acts once."""
 
-    def __init__(self, call: Call, admitted: Admitted, targets: list[Target]) -> None:
+    def __init__(self, call: Call, admitted: Admitted, plan: Plan) -> None:
         self.call = call
         self.admitted = admitted
-        self.targets = targets
-        self.target = targets[0]
-        self.attempts = 0
+        self.expected = plan.targets[0]
+        self.target = plan.targets[0]
+        self.attempts = Attempts(call, plan)
         self.was_sent = False
         self.first_byte_ms: int | None = None
         self.settled: Settled | None = None
         self.tally = Tally(settings.HISTORY_MAX_CHARS)
         self.headers: dict[str, str] = {}
+        self.dropped: tuple[str, ...] = ()
         self._page = ledger.writer().page
         self._slot = self._page.take(call.request_id, bounds.prompt_estimate(call.body, call.size))
 
-    def send(self, send: Callable[[Requester, JSON, CancelToken], Sent]) -> Sent:
-        """Try the candidates in turn, for as long as the failure is one that another may not have."""
-        for attempt, target in enumerate(self.targets, 1):
-            self.attempts, self.target = attempt, target
-            try:
-                return self._send_to(target, send)
-            except ProviderError as error:
-                if not error.retryable or attempt == len(self.targets):
-                    raise
-                logger.warning("%s: %s failed: %s", self.call.request_id, target.provider_name, error)
-        raise Unavailable("No deployment is left to try.")
-
-    def _send_to(self, target: Target, send: Callable[[Requester, JSON, CancelToken], Sent]) -> Sent:
-        requester = target.requester_for(self.call.caller.id)
-        if requester is None:
-            raise Unavailable(f"The provider {target.provider_name} has no enabled key.")
-        body = self._body_for(target)
-        self._note_unsupported(requester, body)
-        self._page.sent(self._slot)
-        self.was_sent = True
-        sent = send(requester, body, self.call.token)
-        self.first_byte_ms = self._elapsed_ms()
+    def send(self, send: Send[Sent]) -> Sent:
+        """The first answer of the deployments that are tried in turn."""
+        try:
+            reply = self.attempts.send(lambda target, access, token: self._send_to(target, access, token, send))
+        finally:
+            self._tell_route()
+        self.target, self.dropped, self.first_byte_ms = reply.target, reply.dropped, self._elapsed_ms()
+        self._tell(reply)
+        sent: Sent = reply.value
         return sent
 
-    def _body_for(self, target: Target) -> JSON:
+    def _send_to(self, target: Target, access: Access, token: CancelToken, send: Send[Sent]) -> Reply:
+        """May run beside another one of the same call: it leaves its marks on the reply, not here."""
+        body, headers = self._body_for(target)
+        body, dropped = self._known_to(target, access.requester, body)
+        self._page.sent(self._slot)
+        self.was_sent = True
+        started = time.monotonic()
+        try:
+            sent = send(access.requester, body, token)
+        except BadRequest as error:
+            if not _learn(target, body, error):
+                raise
+            return self._send_to(target, access, token, send)
+        return Reply(target, sent, dropped, headers, int((time.monotonic() - started) * 1000))
+
+    def _body_for(self, target: Target) -> tuple[JSON, dict[str, str]]:
+        """What this deployment is asked, and what the caller should be told about it."""
         body = {**target.extra_args, **self.call.body, "model": target.upstream_name}
         if not self.call.endpoint.has_output:
-            return body
+            return body, {}
         if target.requires_max_tokens:
             body = bounds.limited(body, target, bounds.output_limit(self.call.body, target))
         if not self.admitted.is_limited or not target.prices[1]:
-            return body
+            return body, {}
         body = {name: value for name, value in body.items() if name not in bounds.OUTPUT_ALIASES}
         covered = self.admitted.output_bound // bounds.choices(self.call.body)
         asked = bounds.output_limit(self.call.body, target)
         if covered < asked:
-            self.headers["x-weighbridge-max-tokens"] = str(covered)
-        elif target.max_output or any(body.get(name) for name in bounds.OUTPUT_FIELDS):
-            return body  # something else already keeps the answer within the hold
-        return bounds.limited(body, target, covered)
+            return bounds.limited(body, target, covered), {"x-weighbridge-max-tokens": str(covered)}
+        if target.max_output or any(body.get(name) for name in bounds.OUTPUT_FIELDS):
+            return body, {}  # something else already keeps the answer within the hold
+        return bounds.limited(body, target, covered), {}
 
-    def _note_unsupported(self, requester: Requester, body: JSON) -> None:
-        """Name what the vendor has no place for. The names are the caller's, so only harmless ones go in a header."""
-        dropped = [name for name in requester.unsupported(body) if PARAMETER.fullmatch(name)]
+    def _known_to(self, target: Target, requester: Requester, body: JSON) -> tuple[JSON, tuple[str, ...]]:
+        """The body without what this upstream turned out not to know, and the names of all that it does not get."""
+        unknown = [*requester.unsupported(body), *(name for name in body if name in target.learned)]
+        if not unknown:
+            return body, ()
+        if target.unknown_params == UnknownParams.REFUSE:
+            raise UnknownParameter(f"{target.provider_name} does not know {', '.join(unknown)}", param=unknown[0])
+        return {name: value for name, value in body.items() if name not in target.learned}, tuple(unknown)
+
+    def _tell(self, reply: Reply) -> None:
+        """The names are the caller's, so only harmless ones go in a header."""
+        self.headers.update(reply.headers)
+        dropped = [name for name in reply.dropped if PARAMETER.fullmatch(name)]
         if dropped:
             self.headers["x-weighbridge-dropped"] = ", ".join(dropped[:MOST_NAMED])
+
+    def _tell_route(self) -> None:
+        if route := self.attempts.route:
+            self.headers["x-weighbridge-route"] = route
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
@@ -125,7 +148,9 @@ class Exchange:
     def finish(self, outcome: Outcome, error: str = "") -> Settled:
         """Settle, once; later calls return the first result."""
         if self.settled is None:
-            self.settled = Settled(self._settlement(outcome, error))
+            settlement = self._settlement(outcome, error)
+            self.settled = Settled(settlement)
+            self.attempts.done(settlement.tokens.prompt + settlement.tokens.output)
             self.settled = ledger.writer().settle(self.settled.settlement)
             # Without an id it still waits for its database, and a kill must find the call on its page.
             if self.settled.charge_id:
@@ -139,15 +164,23 @@ class Exchange:
             request_id=self.call.request_id,
             key_id=self.call.caller.id,
             outcome=outcome,
-            deployment=None if self.target is self.targets[0] else deployment_of(self.target),
+            deployment=None if self.target is self.expected else deployment_of(self.target),
             tokens=tokens,
             usage_source=source,
             error=error,
-            attempts=max(self.attempts, 1),
+            attempts=max(self.attempts.count, 1),
+            route=self._route_note(),
             first_byte_ms=self.first_byte_ms,
             total_ms=self._elapsed_ms(),
             record=self._record(),
         )
+
+    def _route_note(self) -> str:
+        """What is worth keeping: a detour, and what was left out where that is to be reported."""
+        route = self.attempts.route if self.attempts.count > 1 else ""
+        if self.dropped and self.target.unknown_params == UnknownParams.REPORT:
+            return f"{route}; left out: {', '.join(self.dropped)}".removeprefix("; ")
+        return route
 
     def _record(self) -> Record | None:
         try:
@@ -172,48 +205,24 @@ class Exchange:
         return int((time.monotonic() - self.call.started) * 1000)
 
 
+class UnknownParameter(BadRequest):
+    """A parameter that this deployment does not know, and must not be asked without; another one may know it."""
+
+    retryable = True
+
+
+def _learn(target: Target, body: JSON, error: BadRequest) -> bool:
+    """Whether the upstream refused a parameter that it can do without; from now on it does not get it."""
+    name = error.param if error.upstream_code in UNKNOWN_CODES else None
+    if name is None or name not in body or name in NEEDED or name in target.learned:
+        return False
+    if target.unknown_params == UnknownParams.REFUSE:
+        return False
+    target.learned.add(name)
+    return True
+
+
 def _tokens(usage: Usage) -> Tokens:
     """A vendor's figures, each cut to what a call can be: nonsense from upstream must not stop the settlement."""
     counts = (usage.input_tokens, usage.cached_read_tokens, usage.cached_write_tokens, usage.output_tokens)
     return Tokens(*(min(count, bounds.MOST_REPORTED_TOKENS) for count in (*counts, usage.reasoning_tokens)))
-
-
-class Relay:
-    """A running stream: iterate it for its events, close it in any case. The call is settled before the last event's
-    successor, so whoever saw the end can already see the charge.
-
-    After the iteration, `error` says whether the stream broke; the dialect then writes its own error event.
-    """
-
-    def __init__(self, exchange: Exchange, stream: Stream, first: Event | None) -> None:
-        self.exchange = exchange
-        self.error: ProviderError | None = None
-        self._stream = stream
-        self._first = first
-
-    def __iter__(self) -> Iterator[Event]:
-        exchange, tally = self.exchange, self.exchange.tally
-        wants_usage = exchange.call.wants_usage
-        try:
-            for event in chain([self._first] if self._first else [], self._stream):
-                is_usage = tally.feed(event)
-                exchange.produced()
-                if wants_usage or not is_usage:
-                    yield event
-        except ProviderError as error:
-            self._broke(error)
-        else:
-            exchange.finish(Outcome.OK)
-
-    def _broke(self, error: ProviderError) -> None:
-        self.error = error
-        self._stream.close()
-        outcome = Outcome.CLIENT_CLOSED if isinstance(error, Cancelled) else Outcome.UPSTREAM_ERROR
-        self.exchange.finish(outcome, str(error))
-
-    def close(self) -> None:
-        """The end, however it came: an iteration that was left early means that the client is gone."""
-        try:
-            self._stream.close()
-        finally:
-            self.exchange.finish(Outcome.CLIENT_CLOSED, "The client left before the end.")

@@ -1,65 +1,106 @@
 """Tests of providers and models: a real, small call through the whole pipeline, paid by the console's own key."""
 
-import secrets
+import io
+import secrets as randomness
 import threading
 import time
-from collections.abc import Iterator
+import wave
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from accounts.errors import Refused
 from accounts.models import Charge
 from accounts.services import keys
-from chat.errors import CallError
 from chat.services import completions
 from chat.services.calls import ENDPOINTS, Call
+from chat.services.probe_answers import FAILURES, PATIENCE_SECONDS, full_reason, short_reason, told
 from providers.models import AIModel, Kind, Provider
-from providers.requesters.errors import AuthFailed, Cancelled, ProviderError
-from providers.services.routing import requesters_of
+from providers.requesters.base import FilePart
+from providers.requesters.errors import AuthFailed
+from providers.services import drafts
+from providers.services.routing import Target, accesses_of
 
 JSON = dict[str, Any]
 
-PATIENCE_SECONDS = 60.0  # an operator waits at the other end
 MAX_TOKENS = 32
 QUESTION = "Say hello in five words or fewer."
 SESSION = "console-tests"
+TONE_SECONDS, TONE_RATE, TONE_HERTZ = 0.5, 8000, 440
+
+
+def _tone() -> FilePart:
+    """Half a second of a square wave: the smallest thing that every transcriber takes for sound."""
+    half = TONE_RATE // TONE_HERTZ // 2
+    samples = bytes(160 if place // half % 2 else 96 for place in range(int(TONE_SECONDS * TONE_RATE)))
+    file = io.BytesIO()
+    with wave.open(file, "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(1)
+        sound.setframerate(TONE_RATE)
+        sound.writeframes(samples)
+    return FilePart("tone.wav", "audio/wav", file.getvalue())
+
 
 BODIES: dict[str, tuple[str, JSON]] = {
     Kind.LLM: ("chat", {"messages": [{"role": "user", "content": QUESTION}], "max_tokens": MAX_TOKENS}),
     Kind.EMBEDDING: ("embedding", {"input": "hello"}),
+    Kind.RERANK: ("rerank", {"query": "a greeting", "documents": ["hello", "a bridge"], "top_n": 2}),
+    Kind.IMAGE: ("image", {"prompt": "A plain white square.", "n": 1}),
+    Kind.SPEECH: ("speech", {"input": "Hello.", "voice": "alloy"}),
+    Kind.TRANSCRIPTION: ("transcription", {"file": _tone()}),
+    Kind.MODERATION: ("moderation", {"input": "hello"}),
 }
-FAILURES = (Refused, CallError, ProviderError)
+# A vendor may know others than ours; a row that names its own is tested with that.
+ROW_DECIDES = frozenset({"voice"})
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """What came of a test. `milliseconds` runs to the whole answer; `charge_id` 0: no call was admitted."""
+    """What came of a test. `milliseconds` runs to the whole answer; `charge_id` 0: no call was admitted.
+
+    `reason` is one of a few short sentences, empty when it is ok; `text` is what a person wants to read.
+    """
 
     is_ok: bool
     subject: str
     text: str
     milliseconds: int
     charge_id: int = 0
+    reason: str = ""
 
 
 def test_model(*, model: AIModel) -> ProbeResult:
     """Call one model on its own provider, whatever else has its name."""
     obstacle = _obstacle(model)
     if obstacle:
-        return ProbeResult(False, str(model), obstacle, 0)
-    endpoint, body = BODIES[model.kind]
-    request_id = f"req_{secrets.token_hex(16)}"
-    started = time.monotonic()
-    try:
-        text, is_ok = _answer(model, endpoint, {**body, "model": model.name}, request_id), True
-    except FAILURES as error:
-        text, is_ok = _reason(error), False
-    milliseconds = int((time.monotonic() - started) * 1000)
-    charge = Charge.objects.filter(request_id=request_id).values_list("id", flat=True).first()
-    return ProbeResult(is_ok, str(model), text, milliseconds, charge or 0)
+        return ProbeResult(False, str(model), obstacle, 0, reason=obstacle.rstrip("."))
+    return _probe(str(model), model.kind, model.name, model.extra_args, model_id=model.pk)
+
+
+def test_unsaved(
+    *,
+    requester: str,
+    base_url: str,
+    secrets: Sequence[str],
+    config: Mapping[str, Any],
+    kind: str,
+    upstream_name: str,
+    extra_args: Mapping[str, Any],
+) -> ProbeResult:
+    """Call a model and a provider that are not stored, and leave no rows of them. Raises ValidationError."""
+    target = drafts.target(
+        requester=requester,
+        base_url=base_url,
+        secrets=secrets,
+        config=config,
+        kind=kind,
+        upstream_name=upstream_name,
+        extra_args=extra_args,
+    )
+    return _probe(upstream_name, kind, upstream_name, extra_args, targets=(target,))
 
 
 def test_provider(*, provider: Provider) -> ProbeResult:
@@ -77,22 +118,59 @@ def _obstacle(model: AIModel) -> str:
     """Why a call can't even be tried."""
     if not model.is_enabled:
         return "The model is switched off."
-    if not model.provider.is_enabled:
-        return "Its provider is switched off."
-    return "" if model.kind in BODIES else f"No endpoint calls a model of the kind {model.get_kind_display()!r} yet."
+    return "" if model.provider.is_enabled else "Its provider is switched off."
 
 
 def _first_model(provider: Provider) -> AIModel | None:
+    """The cheapest to try: a language model, else an embedding, and so on in the order of the kinds."""
     enabled = provider.models.filter(is_enabled=True).select_related("provider").order_by("id")
-    return enabled.filter(kind=Kind.LLM).first() or enabled.filter(kind=Kind.EMBEDDING).first()
+    places = {kind: place for place, kind in enumerate(BODIES)}
+    return min(enabled, key=lambda model: places[model.kind], default=None)
 
 
-def _answer(model: AIModel, endpoint: str, body: JSON, request_id: str) -> str:
-    caller = keys.caller_of(keys.console_key())
-    size = len(orjson.dumps(body))
-    call = Call(ENDPOINTS[endpoint], body, size, caller, request_id, session_key=SESSION, model_id=model.pk)
+def _probe(
+    subject: str,
+    kind: str,
+    name: str,
+    extra_args: Mapping[str, Any],
+    *,
+    model_id: int | None = None,
+    targets: tuple[Target, ...] | None = None,
+) -> ProbeResult:
+    endpoint, usual = BODIES[kind]
+    body = {field: value for field, value in usual.items() if field not in ROW_DECIDES & set(extra_args)}
+    request_id = f"req_{randomness.token_hex(16)}"
+    started = time.monotonic()
+    try:
+        caller = keys.caller_of(keys.console_key())
+        body["model"] = name
+        call = Call(
+            ENDPOINTS[endpoint],
+            body,
+            _size(body),
+            caller,
+            request_id,
+            session_key=SESSION,
+            model_id=model_id,
+            targets=targets,
+        )
+        text, reason = _answer(call), ""
+    except FAILURES as error:
+        text, reason = full_reason(error), short_reason(error)
+    milliseconds = int((time.monotonic() - started) * 1000)
+    charge = Charge.objects.filter(request_id=request_id).values_list("id", flat=True).first()
+    return ProbeResult(not reason, subject, text, milliseconds, charge or 0, reason)
+
+
+def _answer(call: Call) -> str:
     with _patience(call):
-        return _told(completions.run(call).answer.json)
+        return told(call.endpoint.name, completions.run(call).answer)
+
+
+def _size(body: JSON) -> int:
+    """The body's bytes on the wire; a file as it is, all else as JSON."""
+    files = [value for value in body.values() if isinstance(value, FilePart)]
+    return sum(len(file.data) for file in files) + len(orjson.dumps(body, default=lambda file: file.name))
 
 
 @contextmanager
@@ -106,39 +184,22 @@ def _patience(call: Call) -> Iterator[None]:
         timer.cancel()
 
 
-def _told(answer: JSON) -> str:
-    """What a person wants to read of an answer."""
-    if "choices" in answer:
-        message = (answer["choices"] or [{}])[0].get("message") or {}
-        said = message.get("content") or message.get("reasoning_content") or ""
-        return str(said).strip() or "The answer has no text."
-    numbers = (answer.get("data") or [{}])[0].get("embedding") or []
-    return f"An embedding of {len(numbers)} numbers." if isinstance(numbers, list) else "An embedding."
-
-
 def _list_models(provider: Provider) -> ProbeResult:
     """No model to call: the list costs nothing and leaves no charge."""
     started = time.monotonic()
     try:
-        text, is_ok = _listed(provider), True
+        text, reason = _listed(provider), ""
     except FAILURES as error:
-        text, is_ok = _reason(error), False
-    return ProbeResult(is_ok, str(provider), text, int((time.monotonic() - started) * 1000))
+        text, reason = full_reason(error), short_reason(error)
+    milliseconds = int((time.monotonic() - started) * 1000)
+    return ProbeResult(not reason, str(provider), text, milliseconds, reason=reason)
 
 
 def _listed(provider: Provider) -> str:
-    requesters = requesters_of(provider)
-    if not requesters:
+    accesses = accesses_of(provider)
+    if not accesses:
         raise AuthFailed("It has no enabled key.")
-    names = [model.id for model in requesters[0].list_models()]
+    names = [model.id for model in accesses[0].requester.list_models()]
     shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
     count = "1 model" if len(names) == 1 else f"{len(names)} models"
     return f"It answers and lists {count}{': ' if names else ''}{shown}. Add a model to test a call."
-
-
-def _reason(error: Exception) -> str:
-    """Requesters blot secrets out of what a vendor says; a long answer is of no use here."""
-    if isinstance(error, Cancelled):
-        return f"No whole answer within {PATIENCE_SECONDS:g} seconds."
-    text = str(error)[:500]
-    return f"{text} ({error.code})" if isinstance(error, ProviderError) else text

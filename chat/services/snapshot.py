@@ -21,9 +21,9 @@ class Snapshot:
     catalog: Catalog
     group_grants: dict[int, frozenset[int]]
 
-    def candidates(self, caller: Caller, kind: str, name: str) -> list[Target]:
-        """Where this caller's call may go, the first to try first."""
-        return self.catalog.candidates(kind, name, lambda model_id: self.may_call(caller, model_id))
+    def named(self, caller: Caller, kind: str, name: str) -> list[Target]:
+        """The deployments of that name that this caller may use."""
+        return self.catalog.named(kind, name, lambda model_id: self.may_call(caller, model_id))
 
     def visible(self, caller: Caller) -> list[Target]:
         """One target for each public name that this caller may use."""

@@ -10,6 +10,8 @@ JSON = dict[str, Any]
 
 MOST_TOOL_CALLS = 256
 LONGEST_NAME = 256
+# Fields of a delta that a caller waits for.
+SAYING = ("content", "text", "reasoning_content", "reasoning", "tool_calls", "refusal", "audio", "function_call")
 
 
 @dataclass(slots=True)
@@ -92,3 +94,15 @@ def _parse(event: Event) -> JSON:
     except ValueError:
         pass
     raise BadAnswer("The upstream sent an event that is not a JSON object.")
+
+
+def says_something(event: Event) -> bool:
+    """Whether an event carries more than a role: text, reasoning, a tool call or an end."""
+    choices = _parse(event).get("choices")
+    return isinstance(choices, list) and any(_says(choice) for choice in choices if isinstance(choice, dict))
+
+
+def _says(choice: JSON) -> bool:
+    delta = choice.get("delta")
+    said = delta if isinstance(delta, dict) else choice
+    return bool(choice.get("finish_reason")) or any(said.get(name) for name in SAYING)

@@ -30,10 +30,11 @@ class Migration(migrations.Migration):
             name='Rest',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('until', models.DateTimeField(help_text='Empty: until somebody enters the key again or a check succeeds.', null=True)),
+                ('until', models.DateTimeField(help_text='From then on one call at a time tries it again.')),
                 ('reason', models.CharField(max_length=500)),
                 ('code', models.CharField(help_text="The failure's code, such as rate_limit_exceeded.", max_length=64)),
                 ('failures', models.PositiveIntegerField(default=1, help_text='In a row.')),
+                ('is_firm', models.BooleanField(default=False, help_text='Not called before then, even if nothing else is left.')),
                 ('since', models.DateTimeField()),
                 ('key', models.ForeignKey(help_text='Empty: all.', null=True, on_delete=django.db.models.deletion.CASCADE, related_name='rests', to='providers.providerkey')),
                 ('model', models.ForeignKey(help_text='Empty: all.', null=True, on_delete=django.db.models.deletion.CASCADE, related_name='rests', to='providers.aimodel')),

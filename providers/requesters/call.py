@@ -65,17 +65,28 @@ class CancelToken:
     else cannot be cut by an old token. (Only a TLS handshake does not hear of it before it ends or times out.)
     """
 
-    __slots__ = ("_lock", "_socket", "cancelled", "limits")
+    __slots__ = ("_children", "_lock", "_socket", "cancelled", "limits")
 
     def __init__(self, limits: Timeouts | None = None) -> None:
         self.limits = limits  # what this call has less patience for than its endpoint
+        self._children: list[CancelToken] = []
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self.cancelled = False
 
+    def child(self, limits: Timeouts | None) -> "CancelToken":
+        """A token for one of several tries: it ends with this one, and may be cancelled by itself."""
+        token = CancelToken(limits)
+        with self._lock:
+            token.cancelled = self.cancelled
+            self._children.append(token)
+        return token
+
     def cancel(self) -> None:
         with self._lock:
             self.cancelled = True
+            for child in self._children:
+                child.cancel()
             if self._socket is not None:
                 # Not SSLSocket.shutdown: that one takes the TLS state away from under the blocked reader.
                 with suppress(OSError):

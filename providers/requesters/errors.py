@@ -112,6 +112,7 @@ class Truncated(BadAnswer):
 
 class EgressRefused(ProviderError):
     code = "egress_refused"
+    retryable = True
 
 
 class Cancelled(ProviderError):

@@ -1,10 +1,8 @@
-"""The catalog as calls see it: an immutable picture of providers and models, and the choice among them."""
+"""The catalog as calls see it: an immutable picture of providers and models, built from their rows."""
 
 import logging
-import random
-import zlib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.conf import settings
@@ -12,19 +10,34 @@ from django.db.models import Prefetch
 
 from common.money import to_units
 from providers import catalog
-from providers.models import PRICE_FIELDS, AIModel, Provider, ProviderKey
+from providers.models import PRICE_FIELDS, AIModel, Kind, OnDisconnect, Provider, ProviderKey
 from providers.requesters.base import Endpoint, Requester
 from providers.requesters.egress import Timeouts, Transport
 
 logger = logging.getLogger(__name__)
 
+OPENAI_COMPATIBLE = "openai-compatible"
+EMBEDDED = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One way into a provider: a key, and a place that it opens. `key_id` is None where no key is needed."""
+
+    key_id: int | None
+    weight: int
+    requester: Requester
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A model on a provider: one place that a call can be sent to. Prices in units per million tokens."""
+    """A model on a provider, also called a deployment: one place that a call can be sent to.
 
-    model_id: int
-    provider_id: int
+    Prices are in units per million tokens. `learned` are parameters that the upstream turned out not to know.
+    """
+
+    model_id: int | None
+    provider_id: int | None
     kind: str
     name: str
     provider_name: str
@@ -37,50 +50,65 @@ class Target:
     extra_args: dict[str, Any]
     max_tokens_field: str
     requires_max_tokens: bool
-    requesters: tuple[Requester, ...]
+    accesses: tuple[Access, ...]
     created: int
     is_multimodal: bool
+    strategy: str
+    fallbacks: tuple[str, ...]
+    context_fallbacks: tuple[str, ...]
+    filter_fallbacks: tuple[str, ...]
+    max_rpm: int | None
+    max_tpm: int | None
+    max_parallel: int | None
+    is_hedged: bool
+    unknown_params: str
+    allows_other_upstream: bool
+    retries: int
+    drains: bool
+    timeouts: Timeouts
+    router: dict[str, Any] | None = None
+    learned: set[str] = field(default_factory=set, compare=False)
 
-    def requester_for(self, caller_id: int) -> Requester | None:
-        """The caller's own among the provider's keys, always the same one: the vendor's prompt cache stays warm.
+    @property
+    def has_ceiling(self) -> bool:
+        return bool(self.max_rpm or self.max_tpm or self.max_parallel)
 
-        Rendezvous hashing: when a key comes or goes, only the callers that it serves move.
-        """
-        if len(self.requesters) < 2:
-            return self.requesters[0] if self.requesters else None
-        return max(self.requesters, key=lambda each: zlib.crc32(f"{caller_id}/{each.endpoint.api_key}".encode()))
+    def calling(self, upstream_name: str, priced: "Target | None") -> "Target":
+        """The same place, asked for another of its models; at that one's own price where it has a row."""
+        known = priced or self
+        return replace(
+            self,
+            upstream_name=upstream_name,
+            prices=known.prices,
+            max_output=known.max_output,
+            context_length=known.context_length,
+            learned=set(),
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """Every enabled target, by (kind, public name), each list in the order of its priority."""
+    """Every enabled target: by (kind, public name) in the order of priority, and by what its provider calls it."""
 
     routes: dict[tuple[str, str], tuple[Target, ...]]
+    by_upstream: dict[tuple[int, str, str], Target]
 
-    def candidates(self, kind: str, name: str, may_call: Callable[[int], bool]) -> list[Target]:
-        """Those that this caller may use, the first to try first."""
-        return in_order([each for each in self.routes.get((kind, name), ()) if may_call(each.model_id)])
+    def named(self, kind: str, name: str, may_call: Callable[[int], bool]) -> list[Target]:
+        """Those of that public name that this caller may use."""
+        return [each for each in self.routes.get((kind, name), ()) if _may(may_call, each)]
 
     def visible(self, may_call: Callable[[int], bool]) -> list[Target]:
         """One target for each public name that the caller may use, by name."""
         first: dict[str, Target] = {}
         for targets in self.routes.values():
             for target in targets:
-                if may_call(target.model_id):
+                if _may(may_call, target):
                     first.setdefault(target.name, target)
         return [first[name] for name in sorted(first)]
 
 
-def in_order(targets: Sequence[Target]) -> list[Target]:
-    """By priority; among equals a weighted shuffle, so that shares follow the weights (RFC 2782's rule)."""
-    if len(targets) < 2:
-        return list(targets)
-    return sorted(targets, key=lambda each: (each.priority, -_ticket(each.weight)))
-
-
-def _ticket(weight: int) -> float:
-    """Efraimidis and Spirakis: sorting by u^(1/w) draws without replacement in proportion to w."""
-    return float(random.random() ** (1 / weight)) if weight else -1.0
+def _may(may_call: Callable[[int], bool], target: Target) -> bool:
+    return target.model_id is not None and may_call(target.model_id)
 
 
 _transport: Transport | None = None
@@ -96,12 +124,14 @@ def transport() -> Transport:
 
 def load_catalog() -> Catalog:
     """Read all that calls can be sent to."""
-    requesters = {provider.pk: requesters_of(provider) for provider in _enabled_providers()}
+    accesses = {provider.pk: accesses_of(provider) for provider in _enabled_providers()}
     routes: dict[tuple[str, str], list[Target]] = {}
+    by_upstream: dict[tuple[int, str, str], Target] = {}
     for model in AIModel.objects.routable().select_related("provider").order_by("priority", "id"):
-        target = _target(model, requesters.get(model.provider_id, ()))
+        target = target_of(model, accesses.get(model.provider_id, ()))
         routes.setdefault((target.kind, target.name), []).append(target)
-    return Catalog({route: tuple(targets) for route, targets in routes.items()})
+        by_upstream.setdefault((model.provider_id, target.kind, target.upstream_name), target)
+    return Catalog({route: tuple(targets) for route, targets in routes.items()}, by_upstream)
 
 
 def _enabled_providers() -> Iterable[Provider]:
@@ -110,13 +140,31 @@ def _enabled_providers() -> Iterable[Provider]:
     return Provider.objects.filter(is_enabled=True).prefetch_related(keys)
 
 
-def requesters_of(provider: Provider) -> tuple[Requester, ...]:
-    """One requester for each enabled key; a provider that needs no key gets one without."""
-    vendor = catalog.find(provider.requester) or catalog.VENDORS["openai-compatible"]
-    secrets = [secret for key in provider.keys.all() if (secret := _secret(key))]
-    if not provider.keys.all() and not vendor.needs_key:
-        secrets = [""]  # one whose keys are all off is not called without
-    return tuple(vendor.requester(_endpoint(provider, vendor, secret), transport()) for secret in secrets)
+def accesses_of(provider: Provider) -> tuple[Access, ...]:
+    """One access for each enabled key and each place that it opens; without a key where none is needed."""
+    keys = list(provider.keys.all())
+    opened = [(key.pk, key.weight, secret) for key in keys if (secret := _secret(key))]
+    vendor = vendor_of(provider)
+    if vendor.is_router:
+        return ()
+    if not keys and not vendor.needs_key:
+        return accesses_with(provider, [(None, 1, "")])  # one whose keys are all off is not called without
+    return accesses_with(provider, opened)
+
+
+def accesses_with(provider: Provider, keys: Iterable[tuple[int | None, int, str]]) -> tuple[Access, ...]:
+    """Accesses with these keys (id, weight, secret); the provider need not be stored."""
+    vendor = vendor_of(provider)
+    return tuple(
+        Access(key_id, weight, vendor.requester(endpoint, transport()))
+        for key_id, weight, secret in keys
+        for endpoint in vendor.requester.spread(_endpoint(provider, vendor, secret))
+    )
+
+
+def vendor_of(provider: Provider) -> catalog.Vendor:
+    """The provider's row in the catalog; one that is gone from it is taken for OpenAI-compatible."""
+    return catalog.find(provider.requester) or catalog.VENDORS[OPENAI_COMPATIBLE]
 
 
 def _secret(key: ProviderKey) -> str | None:
@@ -128,34 +176,44 @@ def _secret(key: ProviderKey) -> str | None:
 
 def _endpoint(provider: Provider, vendor: catalog.Vendor, secret: str) -> Endpoint:
     return Endpoint(
-        base_url=provider.base_url.rstrip("/"),
+        base_url=(_embedded_address() if vendor.is_builtin else provider.address).rstrip("/"),
         api_key=secret,
-        timeouts=Timeouts(
-            connect=provider.connect_timeout,
-            first_byte=provider.first_byte_timeout,
-            idle=provider.idle_timeout,
-            total=provider.total_timeout,
-        ),
+        timeouts=_timeouts(provider),
         headers=provider.config.get("headers", {}),
-        config=provider.config,
         rename=vendor.rename,
         drop=vendor.drop,
+        config=provider.config,
     )
 
 
-def _target(model: AIModel, requesters: tuple[Requester, ...]) -> Target:
-    vendor = catalog.find(model.provider.requester) or catalog.VENDORS["openai-compatible"]
-    price_in, price_out, cached_read, cached_write = (getattr(model, name) for name in PRICE_FIELDS)
-    prices = (price_in, price_out, cached_read, cached_write)
-    units = tuple(None if price is None else to_units(price) for price in prices)
+def _embedded_address() -> str:
+    """Where the embedded model's embeddings are served; empty while there are none."""
+    embedded = AIModel.objects.filter(kind=Kind.EMBEDDING, provider__requester=EMBEDDED).select_related("provider")
+    model = embedded.order_by("id").first()
+    return model.provider.base_url if model else ""
+
+
+def _timeouts(provider: Provider) -> Timeouts:
+    return Timeouts(
+        connect=provider.connect_timeout,
+        first_byte=provider.first_byte_timeout,
+        idle=provider.idle_timeout,
+        total=provider.total_timeout,
+    )
+
+
+def target_of(model: AIModel, accesses: tuple[Access, ...]) -> Target:
+    """What calls need to know of a model; it need not be stored."""
+    provider, vendor = model.provider, vendor_of(model.provider)
+    price_in, price_out, cached_read, cached_write = (_units(getattr(model, name)) for name in PRICE_FIELDS)
     return Target(
         model_id=model.pk,
-        provider_id=model.provider_id,
+        provider_id=provider.pk,
         kind=model.kind,
         name=model.name,
-        provider_name=model.provider.name,
+        provider_name=provider.name,
         upstream_name=model.upstream_name,
-        prices=(units[0], units[1], units[2], units[3]),
+        prices=(price_in, price_out, cached_read, cached_write),
         max_output=model.max_output,
         context_length=model.context_length,
         weight=model.weight,
@@ -163,7 +221,29 @@ def _target(model: AIModel, requesters: tuple[Requester, ...]) -> Target:
         extra_args=model.extra_args,
         max_tokens_field=vendor.max_tokens_field,
         requires_max_tokens=vendor.requires_max_tokens,
-        requesters=requesters,
-        created=int(model.created_at.timestamp()),
+        accesses=accesses,
+        created=_created(model),
         is_multimodal=model.is_multimodal,
+        strategy=model.strategy,
+        fallbacks=tuple(model.fallbacks),
+        context_fallbacks=tuple(model.context_fallbacks),
+        filter_fallbacks=tuple(model.filter_fallbacks),
+        max_rpm=model.max_rpm,
+        max_tpm=model.max_tpm,
+        max_parallel=model.max_parallel,
+        is_hedged=model.is_hedged,
+        unknown_params=model.unknown_params,
+        allows_other_upstream=model.allows_other_upstream,
+        retries=provider.retries,
+        drains=provider.on_disconnect == OnDisconnect.DRAIN,
+        timeouts=_timeouts(provider),
+        router=provider.config if vendor.is_router else None,
     )
+
+
+def _created(model: AIModel) -> int:
+    return 0 if model._state.adding else int(model.created_at.timestamp())
+
+
+def _units(price: Any) -> int | None:
+    return None if price is None else to_units(price)

@@ -138,7 +138,7 @@ def test_retry_after_as_a_date() -> None:
         (errors.Timeout, 504, "upstream_timeout", True),
         (errors.BadAnswer, 502, "upstream_bad_answer", True),
         (errors.Truncated, 502, "upstream_bad_answer", True),
-        (errors.EgressRefused, 502, "egress_refused", False),
+        (errors.EgressRefused, 502, "egress_refused", True),
         (errors.Cancelled, 499, "client_closed", False),
     ],
 )

@@ -52,10 +52,10 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """Who serves a call, as the ledger writes it down."""
+    """Who serves a call, as the ledger writes it down. Without ids: one that is not stored, in a test of it."""
 
-    model_id: int
-    provider_id: int
+    model_id: int | None
+    provider_id: int | None
     model_name: str
     provider_name: str
     upstream_name: str

@@ -14,7 +14,7 @@ from accounts.services import keys
 from chat.errors import UnknownModel
 from chat.services import completions, snapshot
 from chat.services.calls import ENDPOINTS, Call, Endpoint
-from chat.services.exchange import Relay
+from chat.services.relay import Relay
 from gateway.dialects.base import caller_of, json_response, new_request_id, secret_of
 from gateway.dialects.incoming import discard_body, parse_object, read_body
 from gateway.dialects.openai import bodies
@@ -71,7 +71,7 @@ def session_key(request: HttpRequest) -> str:
 
 
 def _whole(request: HttpRequest, call: Call) -> HttpResponse:
-    stop_watching = watch.start(request, call.token)
+    stop_watching = watch.start(request, call)
     try:
         done = completions.run(call)
     finally:
@@ -82,7 +82,7 @@ def _whole(request: HttpRequest, call: Call) -> HttpResponse:
 def _stream(request: HttpRequest, call: Call) -> StreamingHttpResponse:
     options = call.body.get("stream_options") or {}
     call.wants_usage = bool(options.get("include_usage"))
-    stop_watching = watch.start(request, call.token)
+    stop_watching = watch.start(request, call)
     try:
         relay = completions.open_stream(call)
     except BaseException:

@@ -1,0 +1,99 @@
+"""Where a call may go: from the name that the caller gave to deployments in the order of trying."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from accounts.services.keys import Caller
+from chat.services.calls import Call
+from chat.services.snapshot import Snapshot
+from providers.requesters.errors import ContentFiltered, ContextTooLong, ProviderError
+from providers.services.board import board
+from providers.services.choice import Need, Standing, in_order, standing_of
+from providers.services.routing import Target
+
+# Answers for names that nobody has.
+DEFAULT_NAME = "default"
+Names = Callable[[Target], Iterable[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`targets` are tried in their order, those that rest behind the others; `special` ones only after that error."""
+
+    targets: list[Target]
+    special: dict[type[ProviderError], list[Target]]
+    need: Need
+
+    @property
+    def all(self) -> list[Target]:
+        """All that the call may end at: its hold covers the dearest of them."""
+        return [*self.targets, *(target for targets in self.special.values() for target in targets)]
+
+    def standings(self) -> list[Standing]:
+        """How each of `targets` stands now, in the order of trying: what rests is the last resort, the rest is out."""
+        found = [standing_of(target, self.need, board()) for target in self.targets]
+        return sorted(found, key=lambda each: (bool(each.why_not), bool(each.why_not) and not each.is_last_resort))
+
+
+def plan(call: Call, picture: Snapshot, need: Need) -> Plan | None:
+    """None when the name leads nowhere that this caller may go."""
+    if call.targets is not None:
+        return Plan(list(call.targets), {}, need)
+    first = resolve(picture, call.caller, call.endpoint.kind, call.model)
+    if call.model_id is not None:
+        first = [target for target in first if target.model_id == call.model_id]
+        return Plan(first, {}, need) if first else None
+    if not first:
+        return None
+    ordered = in_order(first, need, board())
+    resolver = _Fallbacks(call, picture, need, ordered)
+    return Plan(
+        ordered + resolver.named_by(lambda target: target.fallbacks),
+        {
+            ContextTooLong: resolver.named_by(lambda target: target.context_fallbacks),
+            ContentFiltered: resolver.named_by(lambda target: target.filter_fallbacks),
+        },
+        need,
+    )
+
+
+class _Fallbacks:
+    """The deployments of the names that a route's deployments name, each once, as far as the caller may use them."""
+
+    def __init__(self, call: Call, picture: Snapshot, need: Need, route: list[Target]) -> None:
+        self.call, self.picture, self.need, self.route = call, picture, need, route
+
+    def named_by(self, names: Names) -> list[Target]:
+        wanted = dict.fromkeys(name for target in self.route for name in names(target))
+        return [target for name in wanted for target in self._of(name)]
+
+    def _of(self, name: str) -> list[Target]:
+        named = self.picture.named(self.call.caller, self.call.endpoint.kind, name)
+        route_ids = {target.model_id for target in self.route}
+        usable = [each for each in named if each.model_id not in route_ids and each.router is None]
+        return in_order(usable, self.need, board())
+
+
+def resolve(picture: Snapshot, caller: Caller, kind: str, name: str) -> list[Target]:
+    """By the exact name; else `name/upstream-model`; else by the model named `default`."""
+    return (
+        picture.named(caller, kind, name)
+        or _other_upstream(picture, caller, kind, name)
+        or picture.named(caller, kind, DEFAULT_NAME)
+    )
+
+
+def _other_upstream(picture: Snapshot, caller: Caller, kind: str, name: str) -> list[Target]:
+    """Left of the first slash the model, right what its provider shall be asked for. What has a row of its own is
+    priced, and granted, by that row."""
+    public, _, upstream = name.partition("/")
+    if not upstream:
+        return []
+    found: list[Target] = []
+    for target in picture.named(caller, kind, public):
+        if not target.allows_other_upstream or target.router is not None or target.provider_id is None:
+            continue
+        own = picture.catalog.by_upstream.get((target.provider_id, kind, upstream))
+        if own is None or own.model_id is None or picture.may_call(caller, own.model_id):
+            found.append(target.calling(upstream, own))
+    return found

@@ -1,0 +1,86 @@
+"""A router: a model that has no answers of its own, but lets another model choose who answers, by rules.
+
+Settings of its provider: `rules`, a list of {"name": a model's public name, "description": when to take it}, and
+`localLlmModel`, the public name of the model that chooses. Both calls are the caller's, each at its model's own price.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from chat.errors import BadCall
+from chat.services.calls import ENDPOINTS, Call
+from chat.services.plan import DEFAULT_NAME
+
+JSON = dict[str, Any]
+
+DEEPEST = 3  # routers that lead to routers
+MOST_TOKENS = 256
+TOOL = "chooseModel"
+INSTRUCTION = (
+    "You choose which model answers the conversation. Don't answer it yourself: call the function chooseModel once, "
+    "with the name of the model whose description fits best. The models are: "
+)
+
+
+def choose(call: Call, settings: JSON, run: Callable[[Call], Any]) -> None:
+    """Put the name that the chooser picks into the call. Raises what `run`, one call's whole way, raises."""
+    call.routed += 1
+    if call.routed > DEEPEST:
+        raise BadCall(f"The model `{call.model}` is a router that leads to other routers without end.", "model")
+    names = [rule["name"] for rule in settings.get("rules", []) if isinstance(rule, dict) and "name" in rule]
+    done = run(_question(call, settings, names))
+    picked = _picked(done.answer.json)
+    call.body = {**call.body, "model": picked if picked in names else DEFAULT_NAME}
+
+
+def _question(call: Call, settings: JSON, names: list[str]) -> Call:
+    messages = call.body.get("messages") or [{"role": "user", "content": str(call.body.get("prompt", ""))}]
+    rules = orjson.dumps(settings.get("rules", [])).decode()
+    body = {
+        "model": settings["localLlmModel"],
+        "messages": [*messages, {"role": "system", "content": INSTRUCTION + rules}],
+        "tools": [_tool(names)],
+        "tool_choice": "auto",
+        "max_tokens": MOST_TOKENS,
+    }
+    return Call(
+        ENDPOINTS["chat"],
+        body,
+        len(orjson.dumps(body)),
+        call.caller,
+        f"{call.request_id}-r{call.routed}",
+        session_key=call.session_key,
+        limits=call.limits,
+        token=call.token,
+        routed=call.routed,
+    )
+
+
+def _tool(names: list[str]) -> JSON:
+    parameters = {
+        "type": "object",
+        "properties": {"modelId": {"type": "string", "enum": names, "description": "The model's name."}},
+        "required": ["modelId"],
+    }
+    function = {"name": TOOL, "description": "Choose the model that answers.", "parameters": parameters}
+    return {"type": "function", "function": function}
+
+
+def _picked(answer: JSON) -> str | None:
+    """The name in the first fitting tool call, if there is one that can be read."""
+    for choice in answer.get("choices") or []:
+        for tool_call in (choice.get("message") or {}).get("tool_calls") or []:
+            function = tool_call.get("function") or {}
+            if function.get("name") == TOOL and (name := _argument(function.get("arguments"))):
+                return name
+    return None
+
+
+def _argument(arguments: Any) -> str | None:
+    try:
+        value = orjson.loads(arguments)["modelId"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return None
+    return value if isinstance(value, str) else None
