@@ -112,7 +112,7 @@ def test_a_name_that_leads_to_a_forbidden_address_is_refused(monkeypatch: pytest
     Resolver(monkeypatch, [address])
     with pytest.raises(EgressRefused, match=r"metadata\.example") as caught:
         Transport(allow_private=True).send("GET", "http://metadata.example/", {}, None, Timeouts())
-    assert (caught.value.status, caught.value.code, caught.value.retryable) == (502, "egress_refused", False)
+    assert (caught.value.status, caught.value.code, caught.value.retryable) == (502, "egress_refused", True)
 
 
 def test_a_name_that_leads_home_is_refused_without_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
