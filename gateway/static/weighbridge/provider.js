@@ -3,12 +3,11 @@
 // A provider's page: what its kind needs is drawn by the server, so a change of kind fetches that part of the page
 // anew. What has been typed stays, as far as the new part has an input of the same name.
 (() => {
-  const $ = django.jQuery;
   const PARTS = [".console-vendor", ".console-key-hint"];
 
-  $(() => {
-    const select = $("#id_requester");
-    if (!select.length) return;
+  document.addEventListener("DOMContentLoaded", () => {
+    if (!document.querySelector("select#id_requester")) return;
+    const select = django.jQuery("#id_requester");
     // Also by the words that the row is searched by, which the option's text does not show.
     if (select.hasClass("select2-hidden-accessible")) select.select2("destroy");
     select.select2({ matcher, width: "100%" });
