@@ -17,6 +17,7 @@ from common.console import ModelForm
 from providers import catalog
 from providers.catalog import ConfigField, Vendor
 from providers.catalog.settings import NOTHING, must_be_given
+from providers.models import Kind
 
 PREFIX = "setting_"
 
@@ -128,6 +129,6 @@ def form_for(vendor: Vendor) -> type[ProviderForm]:
 
 def about(vendor: Vendor) -> str:
     """What an operator should know of a vendor before filling in its fields."""
-    kinds = ", ".join(sorted(vendor.kinds))
-    texts = [vendor.refusal, vendor.note, f"Serves {kinds}."]
+    kinds = ", ".join(str(kind.label).lower() for kind in Kind if kind.value in vendor.kinds)
+    texts = [vendor.refusal, vendor.note, f"Models: {kinds}."]
     return format_html("<span>{}</span>", " ".join(text for text in texts if text))

@@ -27,7 +27,7 @@ SECRETS_ELSEWHERE = "Shown to everybody who may see providers: a secret belongs 
 
 class ProviderAdmin(ConsoleAdmin):
     inlines = (ProviderKeyInline,)
-    list_display = ("name", "kind", "address", "key_count", "model_count", "is_enabled")
+    list_display = ("name", "kind", "place", "key_count", "model_count", "is_enabled")
     list_filter = ("is_enabled", ("requester", ChoicesDropdownFilter))
     list_filter_submit = True
     search_fields = ("name", "base_url")
@@ -111,6 +111,10 @@ class ProviderAdmin(ConsoleAdmin):
         vendor = catalog.find(provider.requester)
         label = vendor.label if vendor else provider.requester
         return format_html('<span class="console-kind">{}{}</span>', mark_safe(icon(label)), label)
+
+    @display(description="address", ordering="base_url")
+    def place(self, provider: Provider) -> str:
+        return provider.address or "–"
 
     @display(description="enabled keys", ordering="keys_")
     def key_count(self, provider: Any) -> int:
