@@ -14,6 +14,7 @@ from providers.catalog.vendor import (
     Vendor,
 )
 from providers.requesters.anthropic import AnthropicRequester
+from providers.requesters.extras import UnaskedUsageRequester
 
 # For vendors that know the older name only.
 OLD_LIMIT = {"max_completion_tokens": "max_tokens"}
@@ -80,6 +81,7 @@ ROWS: tuple[Vendor, ...] = (
         "mistral-chat-completions",
         "Mistral AI",
         "https://api.mistral.ai/v1",
+        requester=UnaskedUsageRequester,
         label_zh="Mistral AI",
         kinds=CHAT_AND_EMBEDDING,
         search="mixtral codestral devstral mistral-embed le-chat",
@@ -88,7 +90,7 @@ ROWS: tuple[Vendor, ...] = (
         # github.com/avante-corp/avante.nvim/issues/2347; github.com/editor-code-assistant/eca/issues/231.
         rename={**OLD_LIMIT, "seed": "random_seed"},
         drop=frozenset(
-            {"stream_options", "logit_bias", "logprobs", "top_logprobs", "user", "store", "service_tier"},
+            {"logit_bias", "logprobs", "top_logprobs", "user", "store", "service_tier"},
         ),
         protocol="mistral",
     ),

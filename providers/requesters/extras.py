@@ -1,4 +1,4 @@
-"""OpenAI's protocol, with settings of the provider sent along in each body. What the caller says wins."""
+"""OpenAI's protocol with something more in each body, or something less. What the caller says wins."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -21,6 +21,14 @@ class ExtrasRequester(Requester):
     def build(self, operation: str, body: JSON) -> JSON:
         built = super().build(operation, body)
         return {**self.extras(), **built} if operation in self.extended else built
+
+
+class UnaskedUsageRequester(Requester):
+    """For vendors whose streams end with the usage in any case, and who refuse to be asked for it."""
+
+    def build(self, operation: str, body: JSON) -> JSON:
+        built = super().build(operation, body)
+        return {name: built[name] for name in built if name != "stream_options"}
 
 
 class ArgsRequester(ExtrasRequester):

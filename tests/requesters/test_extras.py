@@ -7,7 +7,7 @@ import pytest
 
 from providers.requesters.base import Endpoint
 from providers.requesters.egress import Transport
-from providers.requesters.extras import ArgsRequester, ExtrasRequester, LiteLLMRequester
+from providers.requesters.extras import ArgsRequester, ExtrasRequester, LiteLLMRequester, UnaskedUsageRequester
 from tests.fakes.openai import FakeOpenAI
 
 HELLO = [{"role": "user", "content": "Hello!"}]
@@ -58,3 +58,10 @@ def test_a_litellm_proxy_gets_its_own_settings(build: Build) -> None:
         built = build(LiteLLMRequester, **given).build(operation, {"model": "m"})
         assert built == {"model": "m", "drop_params": True, "num_retries": 2}
     assert build(LiteLLMRequester, **given).build("rerank", {"model": "m"}) == {"model": "m"}
+
+
+def test_a_vendor_that_refuses_to_be_asked_for_usage_is_not_asked(openai: FakeOpenAI, transport: Transport) -> None:
+    requester = UnaskedUsageRequester(Endpoint(openai.base_url, openai.key), transport)
+    list(requester.stream({"model": "echo", "messages": HELLO, "stream_options": {"include_usage": True}}))
+    assert openai.seen[-1].body == {"model": "echo", "messages": HELLO, "stream": True}
+    assert requester.unsupported({"stream_options": {}}) == []
