@@ -12,6 +12,7 @@ from unfold.enums import ActionVariant
 from chat.services import probes
 from chat.services.probes import ProbeResult
 from common.console import ConsoleAdmin, action
+from gateway.console.discovery import ScanAdmin
 from providers.admin import AIModelAdmin, ProviderAdmin
 
 
@@ -19,7 +20,7 @@ class ProbeAdmin(ConsoleAdmin):
     """Gives a page a test. It costs money, so it takes the right to change the row, and never runs on a GET."""
 
     actions = ("test_selected",)
-    actions_detail = ("test",)
+    actions_detail: tuple[str, ...] = ("test",)
 
     @action(description="Test", icon="play_arrow", variant=ActionVariant.PRIMARY)
     def test(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -56,7 +57,7 @@ class ProbeAdmin(ConsoleAdmin):
         return True
 
 
-class TestedProviderAdmin(ProbeAdmin, ProviderAdmin):
+class TestedProviderAdmin(ScanAdmin, ProbeAdmin, ProviderAdmin):
     def is_call(self, row: Any) -> bool:
         return probes.has_model_to_call(provider=row)
 

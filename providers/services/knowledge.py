@@ -1,0 +1,153 @@
+"""What is known of models beyond what an upstream says of them: prices and lengths from the genai-prices list, and the
+abilities of well-known families.
+
+The list and what it imports are loaded when first asked: processes that only serve calls never pay for it.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from urllib.parse import urlsplit
+
+from common.money import DECIMALS
+from providers.models import Provider
+from providers.services.routing import vendor_of
+
+JSON = Mapping[str, Any]
+
+# Our column for each of the list's prices; both are USD per million tokens.
+PRICES = {
+    "price_in": "input_mtok",
+    "price_out": "output_mtok",
+    "price_cached_read": "cache_read_mtok",
+    "price_cached_write": "cache_write_mtok",
+}
+# The same where an upstream's own list has them, in USD per token: openrouter.ai/docs/guides/overview/models.
+OWN_PRICES = {
+    "price_in": "prompt",
+    "price_out": "completion",
+    "price_cached_read": "input_cache_read",
+    "price_cached_write": "input_cache_write",
+}
+PER_MILLION = 1_000_000
+DEAREST = Decimal(10_000)  # what a price column takes
+VISION, TOOLS, REASONING = "vision", "func_call", "reasoning"
+# For upstreams that list no more than names, and those whose name alone says it.
+FAMILIES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (r"\bgpt-(5|6)(?!.*chat)", (TOOLS, VISION, REASONING)),
+    (r"\bgpt-(4o|4\.1|4-turbo|5|6)", (TOOLS, VISION)),
+    (r"\bgpt-(4|3\.5-turbo)(?!.*instruct)", (TOOLS,)),
+    (r"(^|/)o[134](-|$)(?!mini-search)", (TOOLS, VISION, REASONING)),
+    (r"\bclaude-(opus|sonnet|haiku|fable|mythos)-[4-9]|\bclaude-3[-.]7", (TOOLS, VISION, REASONING)),
+    (r"\bclaude-3", (TOOLS, VISION)),
+    (r"\bgemini-(2\.5|[3-9])", (TOOLS, VISION, REASONING)),
+    (r"\bgemini-", (TOOLS, VISION)),
+    (r"reasoner|thinking|\bqwq|-r1\b", (REASONING,)),
+    (r"vision|pixtral|llava|-vl\b|-vl-", (VISION,)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of one model; None and empty: nothing. Prices are USD per million tokens, by our column."""
+
+    prices: Mapping[str, Decimal]
+    context_length: int | None = None
+    label: str = ""
+    description: str = ""
+    note: str = ""
+
+
+NOTHING = Known({})
+
+
+def about(*, provider: Provider, upstream_name: str, raw: JSON | None = None) -> Known:
+    """What the price list knows of a provider's model, which need not be stored; `raw` is upstream's own entry.
+
+    A price that upstream itself names wins. What no one knows has no price, which is something else than 0.
+    """
+    listed = _listed(provider, upstream_name)
+    own = _own_prices(upstream_name, raw or {})
+    return Known(own, listed.context_length, listed.label, listed.description) if own else listed
+
+
+def abilities_of_family(name: str) -> list[str]:
+    """What models of this name can do, where the name is a well-known one."""
+    return next((list(abilities) for pattern, abilities in FAMILIES if re.search(pattern, name.lower())), [])
+
+
+def _listed(provider: Provider, upstream_name: str) -> Known:
+    from genai_prices.data_snapshot import get_snapshot
+
+    snapshot = get_snapshot()
+    vendor = _vendor_in(snapshot, provider)
+    model = vendor.find_model(upstream_name, all_providers=snapshot.providers) if vendor else None
+    if model is None:
+        return NOTHING
+    current = model.get_prices(datetime.now(UTC))
+    found = {column: getattr(current, theirs, None) for column, theirs in PRICES.items()}
+    prices = {column: _base(price) for column, price in found.items() if price is not None}
+    description = model.description or ""
+    return Known(_usable(prices), model.context_window, model.name or "", description, _note(found.values()))
+
+
+def _vendor_in(snapshot: Any, provider: Provider) -> Any:
+    """The list's provider: by where it lives, else by its protocol, if that is the vendor's own."""
+    vendor = vendor_of(provider)
+    address = provider.address
+    for each in snapshot.providers:
+        if address and re.match(each.api_pattern, address):
+            return each
+    from genai_prices.data_snapshot import find_provider_by_id
+
+    is_own = vendor.protocol not in ("", "openai") or vendor.derives_address or _host(address) == _host(vendor.base_url)
+    # Its first word, as some names go on with that of a protocol that they share.
+    return find_provider_by_id(snapshot.providers, vendor.name.partition("-")[0]) if is_own else None
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or "none"
+
+
+def _base(price: Any) -> Decimal:
+    """A row has one price, so of a price in tiers it is the first one."""
+    return Decimal(price.base if hasattr(price, "tiers") else price)
+
+
+def _note(prices: Any) -> str:
+    tiered = [price for price in prices if hasattr(price, "tiers") and price.tiers]
+    return f"Dearer from {tiered[0].tiers[0].start:,} prompt tokens on." if tiered else ""
+
+
+def _own_prices(name: str, raw: JSON) -> dict[str, Decimal]:
+    pricing = raw.get("pricing")
+    if not isinstance(pricing, dict):
+        return {}
+    prices = {column: price for column, theirs in OWN_PRICES.items() if (price := _per_token(pricing.get(theirs)))}
+    if not prices and name.endswith(":free") and pricing.get("prompt") == "0":
+        return {"price_in": Decimal(0), "price_out": Decimal(0)}
+    return prices if "price_in" in prices else {}
+
+
+def _per_token(value: Any) -> Decimal | None:
+    """None for 0, too, which is what lists say of a price that they do not know; and for numbers, which say it of
+    another unit."""
+    try:
+        price = Decimal(value) * PER_MILLION if isinstance(value, str) else Decimal(0)
+    except InvalidOperation:
+        return None
+    return next(iter(_usable({"": price}).values()), None) if price else None
+
+
+def _usable(prices: Mapping[str, Decimal]) -> dict[str, Decimal]:
+    """Those that a price column takes; a price that must be rounded is none."""
+    return dict(_checked(prices))
+
+
+def _checked(prices: Mapping[str, Decimal]) -> Iterator[tuple[str, Decimal]]:
+    for column, price in prices.items():
+        if price.is_finite() and 0 <= price <= DEAREST and round(price, DECIMALS) == price:
+            yield column, price.normalize() + 0  # adding undoes an exponent: 10, not 1E+1
