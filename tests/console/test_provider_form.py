@@ -1,6 +1,7 @@
 """A provider's form is made out of its vendor's row."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -45,6 +46,14 @@ class TestInputs:
         content = console.get(ADD, {"requester": "groq-chat-completions"}).content.decode()
         assert 'placeholder="https://api.groq.com/openai/v1"' in content
         assert "Empty: https://api.groq.com/openai/v1." in content
+
+    def test_what_a_key_looks_like_stands_beside_the_keys(
+        self, console: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hinted = replace(catalog.VENDORS["groq-chat-completions"], key_hint="id:secret, <or> a token")
+        monkeypatch.setitem(catalog._BY_ALIAS, hinted.name, hinted)
+        content = console.get(ADD, {"requester": hinted.name}).content.decode()
+        assert 'console-key-hint">id:secret, &lt;or&gt; a token</p>' in content
 
     def test_choices_are_grouped_and_carry_their_search_words(self, console: Client) -> None:
         content = console.get(ADD).content.decode()
