@@ -98,7 +98,7 @@ def _admit(call: Call, *, is_stream: bool) -> tuple[Admitted, Plan]:
         if (router := chosen.targets[0].router) is not None:
             smart.choose(call, router, run)
             continue
-        admission = _admission(call, chosen, picture.version, is_stream=is_stream)
+        admission = admission_of(call, chosen, picture.version, is_stream=is_stream)
         try:
             return ledger.writer().admit(admission), chosen
         except StaleResolution:
@@ -133,7 +133,7 @@ def need_of(call: Call) -> Need:
     return Need(bounds.prompt_estimate(call.body, call.size), output, affinity)
 
 
-def _admission(call: Call, chosen: Plan, version: int, *, is_stream: bool) -> Admission:
+def admission_of(call: Call, chosen: Plan, version: int, *, is_stream: bool) -> Admission:
     """Ask for a hold that covers the dearest of the candidates."""
     targets = chosen.all
     choices = bounds.choices(call.body)

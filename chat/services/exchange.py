@@ -66,8 +66,9 @@ class Exchange:
         """The first answer of the deployments that are tried in turn."""
         try:
             reply = self.attempts.send(lambda target, access, token: self._send_to(target, access, token, send))
-        finally:
-            self._tell_route()
+        except ProviderError as error:
+            error.headers.update(self._route_header())
+            raise
         self.target, self.dropped, self.first_byte_ms = reply.target, reply.dropped, self._elapsed_ms()
         self._tell(reply)
         sent: Sent = reply.value
@@ -117,14 +118,14 @@ class Exchange:
 
     def _tell(self, reply: Reply) -> None:
         """The names are the caller's, so only harmless ones go in a header."""
-        self.headers.update(reply.headers)
+        self.headers.update({**self._route_header(), **reply.headers})
         dropped = [name for name in reply.dropped if PARAMETER.fullmatch(name)]
         if dropped:
             self.headers["x-weighbridge-dropped"] = ", ".join(dropped[:MOST_NAMED])
 
-    def _tell_route(self) -> None:
-        if route := self.attempts.route:
-            self.headers["x-weighbridge-route"] = route
+    def _route_header(self) -> dict[str, str]:
+        route = self.attempts.route
+        return {"x-weighbridge-route": route} if route else {}
 
     @contextmanager
     def guarded(self) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Mapping
+from math import inf, nan
 from typing import Any
 
 import orjson
@@ -10,6 +11,8 @@ from django.http import HttpRequest, HttpResponse
 from accounts.errors import InvalidKey
 from accounts.services import keys
 from accounts.services.keys import Caller
+from chat.errors import BadCall
+from providers.requesters.call import Timeouts
 
 
 def json_response(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:
@@ -37,3 +40,29 @@ def secret_of(request: HttpRequest) -> str:
 def caller_of(request: HttpRequest) -> Caller:
     """Who calls; raises InvalidKey or LedgerUnavailable."""
     return keys.authenticate(secret_of(request))
+
+
+# The caller's own patience, in seconds: shorter than the providers', or without effect.
+TIMEOUT_HEADERS = {
+    "connect": "HTTP_X_WEIGHBRIDGE_CONNECT_TIMEOUT",
+    "first_byte": "HTTP_X_WEIGHBRIDGE_FIRST_BYTE_TIMEOUT",
+    "idle": "HTTP_X_WEIGHBRIDGE_IDLE_TIMEOUT",
+    "total": "HTTP_X_WEIGHBRIDGE_TIMEOUT",
+}
+
+
+def limits_of(request: HttpRequest) -> Timeouts | None:
+    """What the caller's headers ask for; raises BadCall for what is no number of seconds above 0."""
+    given = {timer: request.META[name] for timer, name in TIMEOUT_HEADERS.items() if name in request.META}
+    return Timeouts(**{timer: _seconds(given.get(timer), timer) for timer in TIMEOUT_HEADERS}) if given else None
+
+
+def _seconds(text: str | None, timer: str) -> float:
+    try:
+        seconds = inf if text is None else float(text)
+    except ValueError:
+        seconds = nan
+    if seconds > 0:
+        return seconds
+    header = TIMEOUT_HEADERS[timer].removeprefix("HTTP_").replace("_", "-").title()
+    raise BadCall(f"The header {header} is a number of seconds above 0.", header)

@@ -46,6 +46,7 @@ class ProviderError(Exception):
         self.retry_after = retry_after
         self.param = param
         self.upstream_code = upstream_code
+        self.headers: dict[str, str] = {}  # what the caller should be told beside it
 
 
 class BadRequest(ProviderError):

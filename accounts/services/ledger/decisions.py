@@ -25,11 +25,11 @@ def admit(admission: Admission, account: Account | None, version: int, now: date
     if rights != (account.group_id, account.all_models, version):
         raise StaleResolution
     output = admission.output_bound
-    hold = _cost(admission, output)
+    hold = hold_for(admission, output)
     is_limited = account.month_quota is not None
     if is_limited and hold > account.free:
         output = _affordable_output(admission, account.free)
-        hold = _cost(admission, output)
+        hold = hold_for(admission, output)
     account.held += hold
     account.changed = True
     return Admitted(admission.request_id, account.id, hold, output, is_limited)
@@ -43,7 +43,8 @@ def _usable(account: Account | None, now: datetime) -> Account:
     return account
 
 
-def _cost(admission: Admission, output: int) -> int:
+def hold_for(admission: Admission, output: int) -> int:
+    """What a call with so many answer tokens may cost at most, in units."""
     return cost_units(((admission.prompt_bound, admission.hold_price_in), (output, admission.hold_price_out)))
 
 
@@ -55,7 +56,7 @@ def _affordable_output(admission: Admission, free: int) -> int:
     each = rest // admission.hold_price_out // admission.choices if admission.hold_price_out else 0
     if rest < 0 or each < 1 or not admission.can_lower_output:
         raise InsufficientQuota(
-            f"This call may cost {show(_cost(admission, admission.output_bound))} USD "
+            f"This call may cost {show(hold_for(admission, admission.output_bound))} USD "
             f"and the key has {show(max(free, 0))} USD left. Recharge it or wait for the month to turn."
         )
     return min(each * admission.choices, admission.output_bound)

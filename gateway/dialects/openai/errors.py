@@ -55,7 +55,7 @@ def error_response(error: Exception, request_id: str) -> HttpResponse:
     # The charge and our own log say what happened; Django's line for each 4xx and 5xx would only say it again.
     response._has_been_logged = True  # type: ignore[attr-defined]  # Django's own switch, undocumented
     response["x-request-id"] = request_id
-    for name, value in shape.headers:
+    for name, value in (*shape.headers, *getattr(error, "headers", {}).items()):
         response[name] = value
     retry_after = getattr(error, "retry_after", None)
     if retry_after is not None:

@@ -1,6 +1,6 @@
 from django.urls import path, re_path
 
-from gateway.dialects.openai import views
+from gateway.dialects.openai import explain, views
 
 urlpatterns = [
     path("chat/completions", views.chat_completions),
@@ -8,5 +8,6 @@ urlpatterns = [
     path("embeddings", views.embeddings),
     path("models", views.models),
     re_path(r"^models/(.+)$", views.model),
+    path("route/explain", explain.route_explain),
     re_path(r"^", views.unknown),
 ]

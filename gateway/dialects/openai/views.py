@@ -15,11 +15,12 @@ from chat.errors import UnknownModel
 from chat.services import completions, snapshot
 from chat.services.calls import ENDPOINTS, Call, Endpoint
 from chat.services.relay import Relay
-from gateway.dialects.base import caller_of, json_response, new_request_id, secret_of
+from gateway.dialects.base import caller_of, json_response, limits_of, new_request_id, secret_of
 from gateway.dialects.incoming import discard_body, parse_object, read_body
 from gateway.dialects.openai import bodies
 from gateway.dialects.openai.errors import error_frame, error_response
-from gateway.dialects.streaming import EventStream, watch
+from gateway.dialects.streaming import EventStream
+from gateway.dialects.watching import watch
 from providers.services.routing import Target
 
 JSON = dict[str, Any]
@@ -60,7 +61,7 @@ def _traffic(endpoint: Endpoint, check: Callable[[JSON], None]) -> Handler:
         raw = read_body(request)
         body = parse_object(raw)
         check(body)
-        call = Call(endpoint, body, len(raw), caller, request_id, session_key=session_key(request))
+        call = Call(endpoint, body, len(raw), caller, request_id, session_key(request), limits=limits_of(request))
         return _stream(request, call) if body.get("stream") else _whole(request, call)
 
     return view
@@ -82,15 +83,9 @@ def _whole(request: HttpRequest, call: Call) -> HttpResponse:
 def _stream(request: HttpRequest, call: Call) -> StreamingHttpResponse:
     options = call.body.get("stream_options") or {}
     call.wants_usage = bool(options.get("include_usage"))
-    stop_watching = watch.start(request, call)
+    stream = EventStream(request, call, _frames, _broken)
     try:
-        relay = completions.open_stream(call)
-    except BaseException:
-        stop_watching()
-        raise
-    stream = EventStream(relay, _frames, stop_watching)
-    try:
-        headers = {"cache-control": "no-cache", "x-accel-buffering": "no", **relay.exchange.headers}
+        headers = {"cache-control": "no-cache", "x-accel-buffering": "no", **stream.headers}
         return StreamingHttpResponse(stream, content_type="text/event-stream; charset=utf-8", headers=headers)
     except BaseException:
         stream.close()
@@ -102,6 +97,11 @@ def _frames(relay: Relay) -> Iterator[bytes]:
         yield event.frame
     if relay.error is not None:
         yield error_frame(relay.error)
+    yield DONE
+
+
+def _broken(error: Exception) -> Iterator[bytes]:
+    yield error_frame(error)
     yield DONE
 
 
