@@ -216,6 +216,7 @@ LEDGER_WAIT_SECONDS = number("LEDGER_WAIT_SECONDS", default=10)
 # `manage.py up`
 HOST = env.str("HOST", default="127.0.0.1")
 PORT = number("PORT", default=8000)
+HEALTH_CHECK_SECONDS = number("HEALTH_CHECK_SECONDS", default=60)
 EMBEDDED_MODEL = flag("EMBEDDED_MODEL", default=True)
 
 REST_FRAMEWORK = {

@@ -20,6 +20,7 @@ POLL_SECONDS = 0.1
 MODEL_START_SECONDS = 120
 WEB_START_SECONDS = 120
 MODEL_STOP_SECONDS = 5
+HEALTH_STOP_SECONDS = 2
 # The web server kills its own workers after SHUTDOWN_SECONDS; this is for a web server that does not.
 EXTRA_STOP_SECONDS = 5
 
@@ -31,6 +32,11 @@ def web_program() -> Program:
     return Program([*arguments, "--bind", address(settings.HOST, settings.PORT)], dict(os.environ))
 
 
+def health_program() -> Program:
+    arguments = ["manage.py", "check_health", "--every", str(settings.HEALTH_CHECK_SECONDS)]
+    return Program(arguments, dict(os.environ))
+
+
 class Supervisor:
     """Use as a context manager: whatever happens inside, no process is left when it is over."""
 
@@ -39,6 +45,7 @@ class Supervisor:
         self.signals = 0
         self.web: Child | None = None
         self.model: Keeper | None = None
+        self.health: Keeper | None = None
 
     def __enter__(self) -> Self:
         for number in ENDING:
@@ -50,6 +57,8 @@ class Supervisor:
     def __exit__(self, *_: object) -> None:
         if self.web:
             self.web.stop(settings.SHUTDOWN_SECONDS + EXTRA_STOP_SECONDS, self._is_urgent)
+        if self.health:
+            self.health.child.stop(HEALTH_STOP_SECONDS, self._is_urgent)
         if self.model:  # after the web server, whose last streams may come from it
             self.model.child.stop(MODEL_STOP_SECONDS, self._is_urgent)
 
@@ -91,12 +100,15 @@ class Supervisor:
         return True
 
     def _is_running(self) -> bool:
-        if self.model:
-            self.model.tend()
+        for keeper in (self.model, self.health):
+            if keeper:
+                keeper.tend()
         return not self.is_ending and self.web is not None and self.web.code is None
 
     def run(self) -> int:
         """Until told to end (0) or the web server ends by itself (its code)."""
+        if settings.HEALTH_CHECK_SECONDS and self._is_running():
+            self.health = Keeper(health_program(), lambda code: None)
         while self._is_running():
             time.sleep(POLL_SECONDS)
         if self.is_ending:

@@ -192,6 +192,8 @@ class Board:
     def begin(self, target: Target, tokens: int) -> bool:
         """Count a call in; False when a ceiling leaves no room for it."""
         traffic = self.traffic_of(target)
+        if target.is_counted_together and target.model_id is not None:
+            self.shared.add(target.model_id)
         with self.lock:
             if target.has_ceiling and traffic.ceiling_reached(target, tokens):
                 return False

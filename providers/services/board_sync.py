@@ -27,42 +27,15 @@ SILENT_FOR = timedelta(seconds=10)  # a process that says nothing for so long se
 KEPT_FOR = timedelta(hours=24)  # rests that are over and that nobody has tried to end since
 
 
-class BoardSync:
-    """Started with the first call; ends with the process."""
+class Exchange:
+    """Writes what is new on a board, and reads what is new elsewhere."""
 
-    def __init__(self, of: Board) -> None:
-        self.board = of
+    def __init__(self, board: Board) -> None:
+        self.board = board
         self.worker = uuid.uuid4()
         self._told: dict[int, tuple[int, int, int, int]] = {}
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="board-sync", daemon=True)
-        self._thread.start()
 
-    def stop(self, timeout: float = 5.0) -> None:
-        self._stopping.set()
-        self._thread.join(timeout)
-
-    def _run(self) -> None:
-        use_own_connection(sqlite_timeout_seconds=LOCK_TRY_SECONDS)
-        self._guarded(tidy)
-        try:
-            while not self._stopping.is_set():
-                self._guarded(self.exchange)
-                self._stopping.wait(EVERY_SECONDS)
-        finally:
-            connection.close()
-
-    def _guarded(self, step: Callable[[], None]) -> None:
-        try:
-            step()
-        except Error as error:  # a locked SQLite among them: the next second will do
-            logger.debug("the board was not told: %s", error)
-            connection.close()
-        except Exception:
-            logger.exception("the board could not be told")
-
-    def exchange(self) -> None:
-        """Write what is new here, then read what is new elsewhere."""
+    def run(self) -> None:
         self._write_rests()
         self._read_rests()
         if self.board.shared:
@@ -162,6 +135,39 @@ def _moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
+class BoardSync:
+    """A thread that exchanges. Started with the first call; ends with the process."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="board-sync", daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout: float = 5.0) -> None:
+        self._stopping.set()
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        use_own_connection(sqlite_timeout_seconds=LOCK_TRY_SECONDS)
+        self._guarded(tidy)
+        try:
+            while not self._stopping.is_set():
+                self._guarded(self._exchange.run)
+                self._stopping.wait(EVERY_SECONDS)
+        finally:
+            connection.close()
+
+    def _guarded(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except Error as error:  # a locked SQLite among them: the next second will do
+            logger.debug("the board was not told: %s", error)
+            connection.close()
+        except Exception:
+            logger.exception("the board could not be told")
+
+
 _sync: BoardSync | None = None
 _sync_lock = threading.Lock()
 
@@ -172,7 +178,7 @@ def start() -> None:
     if _sync is None:
         with _sync_lock:
             if _sync is None:
-                _sync = BoardSync(board())
+                _sync = BoardSync(Exchange(board()))
 
 
 def stop() -> None:

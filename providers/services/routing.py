@@ -10,7 +10,7 @@ from django.db.models import Prefetch
 
 from common.money import to_units
 from providers import catalog
-from providers.models import PRICE_FIELDS, AIModel, Kind, OnDisconnect, Provider, ProviderKey
+from providers.models import PRICE_FIELDS, AIModel, Kind, OnDisconnect, Provider, ProviderKey, Strategy
 from providers.requesters.base import Endpoint, Requester
 from providers.requesters.egress import Timeouts, Transport
 
@@ -72,6 +72,11 @@ class Target:
     @property
     def has_ceiling(self) -> bool:
         return bool(self.max_rpm or self.max_tpm or self.max_parallel)
+
+    @property
+    def is_counted_together(self) -> bool:
+        """Whether the choice depends on what other processes send there."""
+        return self.has_ceiling or self.strategy == Strategy.LEAST_BUSY
 
     def calling(self, upstream_name: str, priced: "Target | None") -> "Target":
         """The same place, asked for another of its models; at that one's own price where it has a row."""
