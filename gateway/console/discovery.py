@@ -15,6 +15,8 @@ from providers.models import Kind
 from providers.services import discovery
 from providers.services.discovery import ScanFailed, Scanned
 
+ABILITIES = {"func_call": "tools"}  # the rest are words already
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -102,11 +104,12 @@ def _groups(found: list[Scanned]) -> Iterator[tuple[str, list[Line]]]:
     for kind in Kind:
         lines = [_line(each) for each in found if each.kind == kind]
         if lines:
-            yield str(kind.label), lines
+            yield f"{kind.label} ({len(lines)})", lines
 
 
 def _line(each: Scanned) -> Line:
-    facts = [_thousands(each.context_length), *each.abilities, each.owned_by or ""]
+    abilities = (ABILITIES.get(name, name) for name in each.abilities)
+    facts = [_thousands(each.context_length), *abilities, each.owned_by or ""]
     label = "" if each.display_name in (None, each.id) else str(each.display_name)
     return Line(
         value=_value(each),

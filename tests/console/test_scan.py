@@ -58,10 +58,10 @@ class TestScan:
     def test_models_come_in_groups_with_what_is_known(self, console: Client, provider: Provider) -> None:
         factories.model(provider, "plain")
         page = console.post(page_of(provider))
-        assert [label for label, _ in page.context["groups"]] == ["Language model", "Embedding"]
+        assert [label for label, _ in page.context["groups"]] == ["Language model (3)", "Embedding (1)"]
         lines = shown(page)
         assert (lines["seer"].label, lines["seer"].price) == ("Acme Seer", "$2.50 / $10.00")
-        assert lines["seer"].facts == "131,072 tokens · func_call"
+        assert lines["seer"].facts == "131,072 tokens · tools"
         assert (lines["plain"].is_added, lines["plain"].price) == (True, "")
         assert "price unknown" in page.content.decode()
         assert not Charge.objects.exists()

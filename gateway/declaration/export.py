@@ -1,0 +1,69 @@
+"""From the database to a document. Fields that have their default are left out, secrets are references."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+from django.db.models import Model, Prefetch
+
+from accounts.models import Group
+from gateway.declaration import references
+from gateway.declaration.fields import default, fields_of, is_same, write
+from providers.models import AIModel, Provider, ProviderKey
+
+JSON = dict[str, Any]
+
+VERSION = 1
+# Said even where it is the default.
+ALWAYS = frozenset({"name", "requester", "kind"})
+HEAD = """\
+# The set-up of a Weighbridge gateway. `manage.py import_config` makes it so, and a second time changes nothing.
+# Secrets are references to environment variables (or file:/path); where one is not set, a stored secret stays.
+"""
+
+
+def export() -> JSON:
+    """All providers with their keys and models, and all groups with what they may call."""
+    keys: Any = Prefetch("keys", ProviderKey.objects.defer("secret").order_by("name"))
+    models: Any = Prefetch("models", AIModel.objects.order_by("name", "kind", "id"))
+    providers = list(Provider.objects.order_by("name").prefetch_related(keys, models))
+    secrets = references.names_for((provider.name, key.name) for provider in providers for key in provider.keys.all())
+    return {
+        "version": VERSION,
+        "providers": [_provider(provider, secrets) for provider in providers],
+        "groups": [_group(group) for group in Group.objects.order_by("name")],
+    }
+
+
+def dump(document: JSON) -> str:
+    return HEAD + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
+
+
+def _provider(provider: Provider, secrets: Iterator[str]) -> JSON:
+    keys = [{**_fields(key), "secret": next(secrets)} for key in provider.keys.all()]
+    return {**_fields(provider), "keys": keys, "models": [_fields(model) for model in provider.models.all()]}
+
+
+def _fields(row: Model) -> JSON:
+    fields = fields_of(type(row))
+    values = {name: getattr(row, name) for name in fields}
+    return {
+        name: write(field, values[name])
+        for name, field in fields.items()
+        if name in ALWAYS or not is_same(field, values[name], default(type(row), field, values))
+    }
+
+
+def _group(group: Group) -> JSON:
+    return {**_fields(group), "models": list(_grants(group))}
+
+
+def _grants(group: Group) -> Iterator[str | JSON]:
+    """A name where it stands for all models of that name, else each model by itself."""
+    granted = list(group.granted_models.select_related("provider").order_by("name", "provider__name", "kind"))
+    for name in dict.fromkeys(model.name for model in granted):
+        mine = [model for model in granted if model.name == name]
+        if len(mine) == AIModel.objects.filter(name=name).count():
+            yield name
+        else:
+            yield from ({"name": name, "provider": each.provider.name, "kind": each.kind} for each in mine)
