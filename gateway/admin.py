@@ -6,10 +6,12 @@ from django.contrib import admin
 
 from common.console import ModelAdmin, time_column
 from gateway.console.probes import TestedModelAdmin, TestedProviderAdmin
-from providers.models import AIModel, Provider
+from providers.admin import RestAdmin
+from providers.models import AIModel, Provider, Rest
 
 admin.site.register(Provider, TestedProviderAdmin)
 admin.site.register(AIModel, TestedModelAdmin)
+admin.site.register(Rest, RestAdmin)
 admin.site.unregister([AccessAttempt, AccessLog, AccessFailureLog])
 
 

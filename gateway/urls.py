@@ -6,6 +6,7 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from gateway import health
+from gateway.console.explain import explain_route
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
@@ -14,5 +15,6 @@ urlpatterns = [
     path("api/v1/", include("gateway.dialects.langbot.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
+    path("admin/route/", admin.site.admin_view(explain_route), name="explain-route"),
     path("admin/", admin.site.urls),
 ]

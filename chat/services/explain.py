@@ -12,6 +12,7 @@ from chat.services.plan import Plan
 from chat.services.snapshot import Snapshot
 from providers.models import AIModel
 from providers.requesters.errors import ContentFiltered
+from providers.services import board_sync
 from providers.services.board import Traffic, board
 from providers.services.choice import Standing
 from providers.services.routing import Target
@@ -45,6 +46,7 @@ class Explanation:
 
 def explain(call: Call) -> Explanation:
     """Raises UnknownModel like the call itself would."""
+    board_sync.hear()
     picture, plan = resolve(call, snapshot.fresh())
     first = plan.targets[0]
     if first.router is not None:

@@ -28,6 +28,8 @@ def items(request: HttpRequest) -> list[dict[str, Any]]:
             "Upstreams",
             _table("Providers", "dns", "providers", "provider"),
             _table("Models", "deployed_code", "providers", "aimodel"),
+            _table("Resting", "bedtime", "providers", "rest"),
+            {**_link("Explain a route", "alt_route", "explain-route"), "permission": _may_view("accounts.view_apikey")},
             _table("Workers", "memory", "accounts", "worker"),
         ),
         _group(

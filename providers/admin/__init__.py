@@ -3,5 +3,6 @@ the whole pipeline."""
 
 from providers.admin.models import AIModelAdmin
 from providers.admin.providers import ProviderAdmin
+from providers.admin.rests import RestAdmin
 
-__all__ = ["AIModelAdmin", "ProviderAdmin"]
+__all__ = ["AIModelAdmin", "ProviderAdmin", "RestAdmin"]

@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminPasswordWidget
 
 from common.console import ModelForm, TabularInline
+from providers.admin.rests import told
 from providers.models import ProviderKey
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class ProviderKeyForm(ModelForm):
 
     class Meta:
         model = ProviderKey
-        fields = ("name", "is_enabled")
+        fields = ("name", "weight", "is_enabled")
 
     def clean_new_secret(self) -> str:
         secret: str = self.cleaned_data["new_secret"]
@@ -60,19 +61,28 @@ class ProviderKeyInline(TabularInline):
     model = ProviderKey
     form = ProviderKeyForm
     formset = ProviderKeyFormSet
-    fields = ("name", "masked", "new_secret", "is_enabled")
-    readonly_fields = ("masked",)
+    fields = ("name", "masked", "new_secret", "weight", "is_enabled", "state")
+    readonly_fields = ("masked", "state")
     extra = 0
     hide_title = True
     verbose_name = "key"
-    verbose_name_plural = "Keys: each caller keeps to one of them"
+    verbose_name_plural = "Keys: they share the calls by weight"
     template_before = "admin/console/key_hint.html"
     key_hint = ""
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ProviderKey]:
         keys: QuerySet[ProviderKey] = super().get_queryset(request)
-        return keys.defer("secret")  # one that can't be decrypted must not take the page along
+        return keys.defer("secret").prefetch_related(
+            "rests__model"
+        )  # one that can't be decrypted must not take the page along
 
     @admin.display(description="stored")
     def masked(self, key: ProviderKey) -> str:
         return key.masked if key.pk else "–"
+
+    @admin.display(description="state")
+    def state(self, key: ProviderKey) -> str:
+        """Why it is left alone, if it is; entering its secret again ends that."""
+        if key._state.adding:
+            return "–"
+        return "; ".join(told(rest) for rest in key.rests.all()) or ("in use" if key.is_enabled else "off")

@@ -53,7 +53,7 @@ class ProviderAdmin(ConsoleAdmin):
                 vendor.label,
                 {"classes": ("console-vendor",), "fields": (*address, *inputs), "description": about(vendor)},
             ),
-            ("Timeouts", {"classes": ("collapse",), "fields": TIMEOUTS}),
+            ("Timeouts and failures", {"classes": ("collapse",), "fields": (*TIMEOUTS, ("retries", "on_disconnect"))}),
             ("Further settings", {"classes": ("collapse",), "fields": ("config",), "description": SECRETS_ELSEWHERE}),
         )
 
@@ -98,6 +98,9 @@ class ProviderAdmin(ConsoleAdmin):
             if getattr(form.instance, "has_moved", False) and row.instance.pk and "new_secret" not in row.changed_data:
                 row.instance.is_enabled = False  # else saving a new name would switch it on again
         super().save_formset(request, form, formset, change)
+        for row in formset.forms:
+            if row.instance.pk and "new_secret" in row.changed_data:
+                row.instance.rests.all().delete()  # it is another key now
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Django reads whole rows here, so what the keyring can't open is in the way, and said to be."""

@@ -37,7 +37,7 @@ class Exchange:
 
     def run(self) -> None:
         self._write_rests()
-        self._read_rests()
+        self.read_rests()
         if self.board.shared:
             self._write_loads()
             self._read_loads()
@@ -53,7 +53,7 @@ class Exchange:
                 if self.board.rests.get(subject) is rest:  # it may have changed meanwhile
                     self.board.unwritten.discard(subject)
 
-    def _read_rests(self) -> None:
+    def read_rests(self) -> None:
         rows = {(row.model_id, row.key_id): row for row in Rest.objects.filter(until__gt=timezone.now() - KEPT_FOR)}
         with self.board.lock:
             rests, mine = self.board.rests, self.board.unwritten
@@ -179,6 +179,11 @@ def start() -> None:
         with _sync_lock:
             if _sync is None:
                 _sync = BoardSync(Exchange(board()))
+
+
+def hear() -> None:
+    """Hear at once what the others say: for answers that no call follows. Raises the database's errors."""
+    Exchange(board()).read_rests()
 
 
 def stop() -> None:

@@ -21,6 +21,7 @@ RULES = '[{"name": "gpt-4o", "description": "For hard questions."}]'
 
 def form(requester: str, **fields: Any) -> dict[str, Any]:
     timeouts = {f"{name}_timeout": 10 for name in ("connect", "first_byte", "idle", "total")}
+    timeouts |= {"retries": 2, "on_disconnect": "cancel"}
     keys = {"keys-INITIAL_FORMS": 0, "keys-TOTAL_FORMS": 0}
     return {"name": "p", "requester": requester, "config": "{}", "is_enabled": "on", **timeouts, **keys, **fields}
 

@@ -22,10 +22,18 @@ def change(row: Any, page: str = "change") -> str:
 
 def form(*stored: ProviderKey, **fields: Any) -> dict[str, Any]:
     timeouts = {f"{name}_timeout": 10 for name in ("connect", "first_byte", "idle", "total")}
+    timeouts |= {"retries": 2, "on_disconnect": "cancel"}
     plain = {"name": "p", "requester": "openai-chat-completions", "base_url": "https://api.example/v1", "config": "{}"}
     data = {**plain, **timeouts, "is_enabled": "on", "keys-INITIAL_FORMS": len(stored), "keys-TOTAL_FORMS": len(stored)}
     for place, key in enumerate(stored):
-        row = {"id": key.pk, "provider": key.provider_id, "name": key.name, "new_secret": "", "is_enabled": "on"}
+        row = {
+            "id": key.pk,
+            "provider": key.provider_id,
+            "name": key.name,
+            "new_secret": "",
+            "weight": 1,
+            "is_enabled": "on",
+        }
         data |= {f"keys-{place}-{name}": value for name, value in row.items()}
     return {**data, **fields}
 
@@ -69,13 +77,13 @@ class TestSecrets:
         keys = {
             f"keys-{n}-{k}": v
             for n in (0, 1)
-            for k, v in {"name": f"k{n}", "new_secret": f"s{n}", "is_enabled": "on"}.items()
+            for k, v in {"name": f"k{n}", "new_secret": f"s{n}", "weight": 1, "is_enabled": "on"}.items()
         }
         console.post("/admin/providers/provider/add/", {**form(), "keys-TOTAL_FORMS": 2, **keys})
         assert [key.secret for key in Provider.objects.get().keys.all()] == ["s0", "s1"]
 
     def test_a_new_key_needs_a_secret(self, console: Client, admin: User) -> None:
-        keys = {"keys-TOTAL_FORMS": 1, "keys-0-name": "k", "keys-0-is_enabled": "on"}
+        keys = {"keys-TOTAL_FORMS": 1, "keys-0-name": "k", "keys-0-weight": 1, "keys-0-is_enabled": "on"}
         page = console.post("/admin/providers/provider/add/", {**form(), **keys})
         assert "Give the secret." in page.content.decode()
 

@@ -1,0 +1,35 @@
+"""What rests after a failure: who, why, for how long. Removing a row ends the rest at once."""
+
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from common.console import ReadOnlyAdmin, display, moment, time_column
+from providers.models import Rest
+
+
+def told(rest: Rest) -> str:
+    """A rest in one line."""
+    what = f"with {rest.model.name} " if rest.model else ""
+    return f"{what}set aside until {moment(rest.until)}: {rest.reason}"
+
+
+class RestAdmin(ReadOnlyAdmin):
+    list_display = ("who", "reason", "code", "failures", time_column("until", "until"), time_column("since", "since"))
+    list_select_related = ("model__provider", "key__provider")
+    search_fields = ("model__name", "key__name", "reason")
+    list_display_links = None
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Rest]:
+        rests: QuerySet[Rest] = super().get_queryset(request)
+        return rests.defer("key__secret")
+
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        """Whoever may change a provider may have it tried again."""
+        return request.user.has_perm("providers.change_provider")
+
+    @display(description="who")
+    def who(self, rest: Rest) -> str:
+        key = f"{rest.key.provider.name}, key {rest.key.name}" if rest.key else ""
+        if rest.model is None:
+            return key
+        return f"{rest.model.name} on {key}" if key else f"{rest.model.name} on {rest.model.provider.name}"
