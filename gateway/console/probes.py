@@ -14,6 +14,7 @@ from chat.services.probes import ProbeResult
 from common.console import ConsoleAdmin, action
 from gateway.console.discovery import ScanAdmin
 from providers.admin import AIModelAdmin, ProviderAdmin
+from providers.models import Kind
 
 
 class ProbeAdmin(ConsoleAdmin):
@@ -36,7 +37,7 @@ class ProbeAdmin(ConsoleAdmin):
             "original": row,
             "row": row,
             "is_call": self.is_call(row),
-            "question": probes.QUESTION,
+            "question": probes.QUESTION if getattr(row, "kind", Kind.LLM) == Kind.LLM else "",
             "max_tokens": probes.MAX_TOKENS,
             "result": self.run_probe(row) if request.method == "POST" else None,
         }
