@@ -62,7 +62,7 @@ class AIModelAdmin(ConsoleAdmin):
                     "is_hedged",
                     "allows_other_upstream",
                 ),
-                "description": "Fallbacks are tried only for keys that may call them; a call's hold covers the dearest.",
+                "description": "Fallbacks are for keys that may call them, too; a call's hold covers the dearest.",
             },
         ),
         ("Limits and abilities", {"fields": (("context_length", "max_output"), "is_multimodal", "abilities")}),

@@ -3,10 +3,12 @@
 import argparse
 import gzip
 import json
+import random
 import select
 import socket
 import threading
 import time
+from collections import deque
 from dataclasses import asdict, dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar, Self
@@ -64,6 +66,9 @@ class FakeVendor:
         self.seen: list[Seen] = []
         self.violations: list[str] = []
         self.replies: dict[str, Reply] = {}
+        self.mishaps: deque[Reply] = deque()
+        self.failure_rate = 0.0
+        self.chance = random.Random(7)
         self.closed_early = 0
         self.active = 0
         self.open_connections = 0
@@ -102,10 +107,26 @@ class FakeVendor:
             model, *framed, **{"framing": "chunked", "headers": {"Content-Type": "text/event-stream"}, **options}
         )
 
+    def mishap(self, status: int, times: int = 1, **headers: str) -> None:
+        """Answer the next calls, whatever they ask for, with an error."""
+        body = json.dumps({"error": {"message": f"mishap {status}", "type": "server_error", "code": None}}).encode()
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.mishaps.extend([Reply(status, {"Content-Type": "application/json", **headers}, [body])] * times)
+
+    def next_mishap(self) -> Reply | None:
+        with self.lock:
+            if self.mishaps:
+                return self.mishaps.popleft()
+            if self.failure_rate and self.chance.random() < self.failure_rate:
+                return Reply(500, {"Content-Type": "application/json"}, [b'{"error": {"message": "by chance"}}'])
+        return None
+
     def forget(self) -> None:
         """A clean record between tests; connections stay, as they do between calls."""
         with self.lock:
             self.seen, self.violations, self.replies = [], [], {}
+            self.failure_rate = 0.0
+            self.mishaps.clear()
             self.closed_early = self.connections = 0
 
     def wait_until(self, condition: str, seconds: float = 5.0) -> bool:
@@ -165,6 +186,7 @@ class Handler(BaseHTTPRequestHandler):
         try:
             body = self._note(raw)
             scripted = self.fake.replies.get(body.get("model", "")) if isinstance(body, dict) else None
+            scripted = (self.fake.next_mishap() if raw is not None else None) or scripted
             self._send_reply(scripted) if scripted else self.respond(body)
             self.wfile.flush()
         except Violation as violation:
