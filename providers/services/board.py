@@ -179,9 +179,12 @@ class Board:
     # Traffic
 
     def traffic_of(self, target: Target) -> Traffic:
-        traffic = self.traffic.get(target.model_id)
+        return self.traffic_of_model(target.model_id)
+
+    def traffic_of_model(self, model_id: int | None) -> Traffic:
+        traffic = self.traffic.get(model_id)
         if traffic is None:
-            traffic = self.traffic.setdefault(target.model_id, Traffic())
+            traffic = self.traffic.setdefault(model_id, Traffic())
         traffic.turn(int(time.time()) // MINUTE)
         return traffic
 

@@ -44,7 +44,7 @@ class OpenAIHandler(Handler):
 
     def _authorize(self) -> None:
         given = self.headers.get("Authorization", "")
-        if given != f"Bearer {self.fake.key}":
+        if given.removeprefix("Bearer ") not in {self.fake.key, *self.fake.other_keys}:
             # The real one quotes the key back, too.
             raise Violation(f"Incorrect API key provided: {given.removeprefix('Bearer ')}", status=401)
 

@@ -63,6 +63,7 @@ class FakeVendor:
 
     def __init__(self, key: str = "sk-fake-upstream", port: int = 0) -> None:
         self.key = key
+        self.other_keys: set[str] = set()
         self.seen: list[Seen] = []
         self.violations: list[str] = []
         self.replies: dict[str, Reply] = {}
