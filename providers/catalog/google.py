@@ -18,8 +18,7 @@ ROWS: tuple[Vendor, ...] = (
                 "Safety settings",
                 "安全设置",
                 "array",
-                help_text='Such as [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_ONLY_HIGH"}], for calls '
-                "that bring none.",
+                help_text='For calls that bring none: [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_NONE"}, …]',
             ),
             ConfigField(
                 "thinkBudget",
