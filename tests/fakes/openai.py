@@ -11,6 +11,8 @@ garbage            not JSON                 html               200 with a web pa
 401 404 429 500 503    that status (429 with Retry-After: 7)
 error-in-stream    an error after two chunks                      no-usage     never reports usage
 slow               50 ms between chunks     slow-forever       20 chunks a second until the client goes
+late               three seconds before the first word             late-error     the same, then 500
+pause              four seconds of silence after the first word
 """
 
 import hashlib
@@ -120,6 +122,23 @@ class OpenAIHandler(Handler):
             index += 1
         self.hang_up()
 
+    def late(self, body: JSON, shape: Callable[..., JSON]) -> None:
+        self.pause(3)
+        self.echo(body, shape)
+
+    def late_error(self, body: JSON, shape: Callable[..., JSON]) -> None:
+        self.pause(2.5)
+        self.send_json(500, _error("late", "server_error", None))
+
+    def pause_midstream(self, body: JSON, shape: Callable[..., JSON]) -> None:
+        self.start_stream()
+        for index, chunk in enumerate(chunks(body, shape)):
+            if index == 1:
+                self.pause(4)
+            self.send_event(chunk)
+        self.send_event("[DONE]")
+        self.end_stream()
+
     def never_answer(self, body: JSON, shape: Callable[..., JSON]) -> None:
         self.hang()
 
@@ -183,6 +202,9 @@ BEHAVIOURS: dict[str, Callable[[OpenAIHandler, JSON, Callable[..., JSON]], None]
     "garbage": OpenAIHandler.garbage,
     "html": OpenAIHandler.html,
     "error-in-stream": OpenAIHandler.error_in_stream,
+    "late": OpenAIHandler.late,
+    "late-error": OpenAIHandler.late_error,
+    "pause": OpenAIHandler.pause_midstream,
     "slow": OpenAIHandler.slow,
     "slow-forever": OpenAIHandler.slow_forever,
 }

@@ -6,9 +6,11 @@ import json
 import random
 import select
 import socket
+import struct
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar, Self
@@ -69,12 +71,14 @@ class FakeVendor:
         self.replies: dict[str, Reply] = {}
         self.mishaps: deque[Reply] = deque()
         self.failure_rate = 0.0
+        self.failures = 0
         self.chance = random.Random(7)
         self.closed_early = 0
         self.active = 0
         self.open_connections = 0
         self.connections = 0
         self.lock = threading.Lock()
+        self._live: set[socket.socket] = set()
         self.stopping = threading.Event()
         self._server = Quiet(("127.0.0.1", port), type("BoundHandler", (self.handler,), {"fake": self}))
         self.port: int = self._server.server_address[1]
@@ -85,9 +89,23 @@ class FakeVendor:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self.stopping.is_set():
+            return
         self.stopping.set()
         self._server.shutdown()
         self._server.server_close()
+
+    def die(self) -> None:
+        """As if killed: open connections are reset, new ones refused."""
+        self.stopping.set()
+        self._server.shutdown()
+        self._server.server_close()
+        with self.lock:
+            live, self._live = list(self._live), set()
+        for connection in live:
+            with suppress(OSError):
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                connection.shutdown(socket.SHUT_RDWR)
 
     def serve_forever(self) -> None:
         self._server.serve_forever()
@@ -119,6 +137,7 @@ class FakeVendor:
             if self.mishaps:
                 return self.mishaps.popleft()
             if self.failure_rate and self.chance.random() < self.failure_rate:
+                self.failures += 1
                 return Reply(500, {"Content-Type": "application/json"}, [b'{"error": {"message": "by chance"}}'])
         return None
 
@@ -161,6 +180,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         super().setup()
+        with self.fake.lock:
+            self.fake._live.add(self.connection)
         self.fake.count("open_connections", 1)
         self.fake.count("connections", 1)
 
@@ -168,6 +189,8 @@ class Handler(BaseHTTPRequestHandler):
         try:
             super().finish()
         finally:
+            with self.fake.lock:
+                self.fake._live.discard(self.connection)
             self.fake.count("open_connections", -1)
 
     def log_message(self, format: str, *args: Any) -> None:
