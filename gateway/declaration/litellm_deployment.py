@@ -14,7 +14,8 @@ from gateway.declaration.litellm_table import COMPATIBLE, OPENAI, Known
 from providers import catalog
 from providers.catalog import Vendor
 from providers.models import PRICE_FIELDS, Kind, Provider, UnknownParams
-from providers.services import discovery, knowledge
+from providers.requesters import listing
+from providers.services import knowledge
 
 JSON = dict[str, Any]
 
@@ -222,7 +223,7 @@ class Reader:
         mode = self.info.get("mode")
         if mode is not None and mode not in table.KINDS:
             raise Unfit(f"there are no models of the mode {mode} here")
-        return table.KINDS[mode] if mode else discovery.kind_of(upstream_name)
+        return table.KINDS[mode] if mode else listing.kind_of(upstream_name)
 
     def _model(self, upstream_name: str, kind: str, provider: JSON) -> JSON:
         abilities = [ours for theirs, ours in table.ABILITIES.items() if self.info.get(theirs) is True]

@@ -1,8 +1,7 @@
 """Which models an upstream says it has, what is known of each, and taking them over as rows."""
 
 import dataclasses
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -13,42 +12,16 @@ from django.db.models import Prefetch
 
 from common.database import borrowed_connection
 from providers.models import AIModel, Kind, Provider, ProviderKey
+from providers.requesters import listing
 from providers.requesters.base import RemoteModel, Requester
 from providers.requesters.egress import Timeouts
 from providers.requesters.errors import AuthFailed, ModelNotFound, ProviderError, Timeout
 from providers.services import knowledge
-from providers.services.knowledge import TOOLS, VISION
 from providers.services.routing import accesses_of, vendor_of
-
-JSON = Mapping[str, Any]
 
 PATIENCE = Timeouts(connect=10, first_byte=30, idle=30, total=60)  # a person waits at the other end
 NO_LIST = "current provider does not support model scanning"
 
-# The first that fits an id, in this order; what fits none is a language model.
-WORDS: tuple[tuple[str, str], ...] = (
-    (Kind.RERANK, r"rerank|re-rank|re_rank"),
-    (Kind.EMBEDDING, r"embedding|embed|bge-|e5-|m3e|gte-"),
-    (Kind.MODERATION, r"moderation"),
-    (Kind.TRANSCRIPTION, r"whisper|transcribe"),
-    (Kind.SPEECH, r"(^|[-_/.])tts([-_/.\d]|$)"),
-    (Kind.IMAGE, r"dall-e|gpt-image|imagen|stable-diffusion|sdxl|(^|[-_/.])flux([-_/.\d]|$)"),
-)
-BY_MODALITY = {"embedding": Kind.EMBEDDING, "embeddings": Kind.EMBEDDING, "image": Kind.IMAGE}
-# Where upstreams say how long a prompt and answer may be: OpenRouter and LM Studio, others, vLLM, Gemini, Anthropic.
-LENGTHS = frozenset({"context_length", "context_window", "max_context_length", "max_model_len", "max_input_tokens"})
-LENGTHS |= {"inputTokenLimit", "input_token_limit", "max_sequence_length"}
-OUTPUTS = frozenset({"max_output_tokens", "max_completion_tokens", "outputTokenLimit", "output_token_limit"})
-# What upstreams call an ability: OpenRouter's supported_parameters, Ollama's and Mistral's capabilities, Anthropic's.
-ABILITIES = {
-    "tools": TOOLS,
-    "function_calling": TOOLS,
-    "tool_use": TOOLS,
-    "vision": VISION,
-    "image_input": VISION,
-    "reasoning": knowledge.REASONING,
-    "thinking": knowledge.REASONING,
-}
 CONTRACT_KINDS = frozenset({Kind.LLM, Kind.EMBEDDING, Kind.RERANK})
 
 
@@ -131,11 +104,6 @@ def marked(each: Scanned) -> Scanned:
     return dataclasses.replace(each, already_added=True)
 
 
-def kind_of(name: str) -> str:
-    """What a model of that name is most likely for."""
-    return next((kind for kind, words in WORDS if re.search(words, name.lower())), Kind.LLM)
-
-
 # Asking
 
 
@@ -202,91 +170,29 @@ def _added(provider: Provider) -> set[tuple[str, str]]:
 
 
 def _scanned(provider: Provider, entry: RemoteModel, added: set[tuple[str, str]]) -> Scanned:
-    raw = entry.raw
-    inputs, outputs = _modalities(raw, "input"), _modalities(raw, "output")
-    kind = _kind(entry.id, outputs, raw)
-    known = knowledge.about(provider=provider, upstream_name=entry.id, raw=raw)
+    facts = listing.read(entry.id, entry.raw)
+    known = knowledge.about(provider=provider, upstream_name=entry.id, raw=entry.raw)
     return Scanned(
         id=entry.id,
-        kind=kind,
-        abilities=_abilities(entry.id, raw, inputs) if kind == Kind.LLM else (),
-        display_name=_text(raw, "display_name", "displayName", "name", "modelName") or known.label or None,
-        description=_text(raw, "description") or known.description or None,
-        context_length=_number(raw, LENGTHS) or known.context_length,
-        max_output=_number(raw, OUTPUTS),
-        owned_by=_text(raw, "owned_by", "organization", "providerName", "publisher"),
-        input_modalities=inputs,
-        output_modalities=outputs,
-        already_added=(kind, entry.id) in added,
-        prices=_prices_of(kind, known.prices),
+        kind=facts.kind,
+        abilities=facts.abilities,
+        display_name=facts.label or known.label or None,
+        description=facts.description or known.description or None,
+        context_length=facts.context_length or known.context_length,
+        max_output=facts.max_output,
+        owned_by=facts.owned_by,
+        input_modalities=facts.input_modalities,
+        output_modalities=facts.output_modalities,
+        already_added=(facts.kind, entry.id) in added,
+        prices=_prices_of(facts.kind, known.prices),
         price_note=known.note if known.prices else "",
     )
-
-
-def _kind(name: str, outputs: Iterable[str], raw: JSON) -> str:
-    """What upstream says it gives out, if that is one thing; else the words of its name."""
-    methods = raw.get("supportedGenerationMethods")  # Gemini's
-    if isinstance(methods, list) and methods and not any("generate" in str(each).lower() for each in methods):
-        outputs = ["embedding"] if any(str(each).startswith("embed") for each in methods) else []
-    declared = {BY_MODALITY.get(each) for each in outputs}
-    only = declared.pop() if len(declared) == 1 else None
-    return only or kind_of(name)
 
 
 def _prices_of(kind: str, prices: Mapping[str, Decimal]) -> Mapping[str, Decimal]:
     """An embedding has no answer to pay for; without this its row would count as unpriced."""
     has_no_output = kind in (Kind.EMBEDDING, Kind.RERANK) and "price_in" in prices
     return {"price_out": Decimal(0), **prices} if has_no_output else prices
-
-
-def _abilities(name: str, raw: JSON, inputs: Iterable[str]) -> tuple[str, ...]:
-    """What upstream says, else what models of this family can do."""
-    said = [ABILITIES[word] for word in _words(raw) if word in ABILITIES]
-    said += [VISION] if "image" in inputs else []
-    return tuple(dict.fromkeys(said or knowledge.abilities_of_family(name)))
-
-
-def _words(raw: JSON) -> Iterator[str]:
-    for field in ("supported_parameters", "capabilities", "features"):
-        said = raw.get(field)
-        if isinstance(said, list):
-            yield from (str(each).lower() for each in said)
-        elif isinstance(said, dict):
-            yield from (name for name, value in said.items() if _is_supported(value))
-    if raw.get("thinking") is True:  # Gemini's
-        yield "thinking"
-
-
-def _is_supported(value: Any) -> bool:
-    return value is True or (isinstance(value, dict) and value.get("supported") is True)
-
-
-def _modalities(raw: JSON, side: str) -> tuple[str, ...]:
-    """In the entry itself, in OpenRouter's `architecture`, or in Bedrock's spelling."""
-    architecture = raw.get("architecture")
-    for holder, field in (
-        (raw, f"{side}_modalities"),
-        (architecture, f"{side}_modalities"),
-        (raw, f"{side}Modalities"),
-    ):
-        said = holder.get(field) if isinstance(holder, dict) else None
-        if isinstance(said, list):
-            return tuple(str(each).lower() for each in said)
-    return ()
-
-
-def _text(raw: JSON, *fields: str) -> str | None:
-    return next((value for field in fields if isinstance(value := raw.get(field), str) and value), None)
-
-
-def _number(raw: JSON, fields: frozenset[str]) -> int | None:
-    """A whole number above 0, in the entry or one level below, as OpenRouter's top_provider and Ollama's model_info."""
-    holders = [raw, *(value for value in raw.values() if isinstance(value, dict))]
-    for holder in holders:
-        for name, value in holder.items():
-            if name.rpartition(".")[2] in fields and type(value) is int and 0 < value < 2**31:
-                return value
-    return None
 
 
 # Making rows
@@ -300,7 +206,7 @@ def _row(provider: Provider, each: Scanned, prefix: str) -> AIModel:
         kind=each.kind,
         description=each.description or "",
         abilities=list(each.abilities),
-        is_multimodal=VISION in each.abilities,
+        is_multimodal=listing.VISION in each.abilities,
         context_length=each.context_length,
         max_output=each.max_output,
         **each.prices,

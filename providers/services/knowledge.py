@@ -1,5 +1,4 @@
-"""What is known of models beyond what an upstream says of them: prices and lengths from the genai-prices list, and the
-abilities of well-known families.
+"""What is known of models beyond what an upstream says of them: prices and lengths from the genai-prices list.
 
 The list and what it imports are loaded when first asked: processes that only serve calls never pay for it.
 """
@@ -8,12 +7,13 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 
 from common.money import DECIMALS
 from providers.models import Provider
+from providers.requesters import listing
 from providers.services.routing import vendor_of
 
 JSON = Mapping[str, Any]
@@ -25,29 +25,7 @@ PRICES = {
     "price_cached_read": "cache_read_mtok",
     "price_cached_write": "cache_write_mtok",
 }
-# The same where an upstream's own list has them, in USD per token: openrouter.ai/docs/guides/overview/models.
-OWN_PRICES = {
-    "price_in": "prompt",
-    "price_out": "completion",
-    "price_cached_read": "input_cache_read",
-    "price_cached_write": "input_cache_write",
-}
-PER_MILLION = 1_000_000
 DEAREST = Decimal(10_000)  # what a price column takes
-VISION, TOOLS, REASONING = "vision", "func_call", "reasoning"
-# For upstreams that list no more than names, and those whose name alone says it.
-FAMILIES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    (r"\bgpt-(5|6)(?!.*chat)", (TOOLS, VISION, REASONING)),
-    (r"\bgpt-(4o|4\.1|4-turbo|5|6)", (TOOLS, VISION)),
-    (r"\bgpt-(4|3\.5-turbo)(?!.*instruct)", (TOOLS,)),
-    (r"(^|/)o[134](-|$)(?!mini-search)", (TOOLS, VISION, REASONING)),
-    (r"\bclaude-(opus|sonnet|haiku|fable|mythos)-[4-9]|\bclaude-3[-.]7", (TOOLS, VISION, REASONING)),
-    (r"\bclaude-3", (TOOLS, VISION)),
-    (r"\bgemini-(2\.5|[3-9])", (TOOLS, VISION, REASONING)),
-    (r"\bgemini-", (TOOLS, VISION)),
-    (r"reasoner|thinking|\bqwq|-r1\b", (REASONING,)),
-    (r"vision|pixtral|llava|-vl\b|-vl-", (VISION,)),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +48,8 @@ def about(*, provider: Provider, upstream_name: str, raw: JSON | None = None) ->
     A price that upstream itself names wins. What no one knows has no price, which is something else than 0.
     """
     listed = _listed(provider, upstream_name)
-    own = _own_prices(upstream_name, raw or {})
-    return Known(own, listed.context_length, listed.label, listed.description) if own else listed
-
-
-def abilities_of_family(name: str) -> list[str]:
-    """What models of this name can do, where the name is a well-known one."""
-    return next((list(abilities) for pattern, abilities in FAMILIES if re.search(pattern, name.lower())), [])
+    own = _usable(listing.prices(upstream_name, raw or {}))
+    return Known(own, listed.context_length, listed.label, listed.description) if "price_in" in own else listed
 
 
 def _listed(provider: Provider, upstream_name: str) -> Known:
@@ -120,26 +93,6 @@ def _base(price: Any) -> Decimal:
 def _note(prices: Any) -> str:
     tiered = [price for price in prices if hasattr(price, "tiers") and price.tiers]
     return f"Dearer from {tiered[0].tiers[0].start:,} prompt tokens on." if tiered else ""
-
-
-def _own_prices(name: str, raw: JSON) -> dict[str, Decimal]:
-    pricing = raw.get("pricing")
-    if not isinstance(pricing, dict):
-        return {}
-    prices = {column: price for column, theirs in OWN_PRICES.items() if (price := _per_token(pricing.get(theirs)))}
-    if not prices and name.endswith(":free") and pricing.get("prompt") == "0":
-        return {"price_in": Decimal(0), "price_out": Decimal(0)}
-    return prices if "price_in" in prices else {}
-
-
-def _per_token(value: Any) -> Decimal | None:
-    """None for 0, too, which is what lists say of a price that they do not know; and for numbers, which say it of
-    another unit."""
-    try:
-        price = Decimal(value) * PER_MILLION if isinstance(value, str) else Decimal(0)
-    except InvalidOperation:
-        return None
-    return next(iter(_usable({"": price}).values()), None) if price else None
 
 
 def _usable(prices: Mapping[str, Decimal]) -> dict[str, Decimal]:

@@ -12,6 +12,7 @@ from django.core.exceptions import ValidationError
 
 from common.models import ConfigVersion
 from providers.models import AIModel, Kind, Provider
+from providers.requesters import listing
 from providers.services import discovery
 from providers.services.discovery import ScanFailed, Scanned
 from tests import factories
@@ -75,7 +76,7 @@ def scanned(fake: FakeLister, *entries: Any, **fields: Any) -> dict[str, Scanned
     ],
 )
 def test_a_kind_is_read_from_the_words_of_an_id(name: str, kind: str) -> None:
-    assert discovery.kind_of(name) == kind
+    assert listing.kind_of(name) == kind
 
 
 class TestEntries:
