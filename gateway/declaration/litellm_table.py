@@ -101,6 +101,7 @@ NEAREST = frozenset({"usage-based-routing", "usage-based-routing-v2"})
 # Settings of our requesters, by their names, and the parameter that says them.
 SETTINGS = {
     "api_version": "api_version",
+    "apiVersion": "api_version",
     "region": "aws_region_name",
     "regions": "aws_region_name",
     "aws_region": "aws_region_name",

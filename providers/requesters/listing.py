@@ -85,7 +85,7 @@ def read(name: str, raw: JSON) -> Facts:
     return Facts(
         kind=kind,
         abilities=_abilities(name, raw, inputs) if kind == LLM else (),
-        label=_text(raw, "display_name", "displayName", "name", "modelName"),
+        label=_label(name, raw),
         description=_text(raw, "description"),
         context_length=_number(raw, LENGTHS),
         max_output=_number(raw, OUTPUTS),
@@ -165,6 +165,12 @@ def _modalities(raw: JSON, side: str) -> tuple[str, ...]:
         if isinstance(said, list):
             return tuple(str(each).lower() for each in said)
     return ()
+
+
+def _label(name: str, raw: JSON) -> str | None:
+    """What people call it, if that is something else than its id (or Gemini's `models/` and the id)."""
+    label = _text(raw, "display_name", "displayName", "name", "modelName")
+    return None if label and label.endswith(name) else label
 
 
 def _text(raw: JSON, *fields: str) -> str | None:

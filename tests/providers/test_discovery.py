@@ -17,6 +17,7 @@ from providers.services import discovery
 from providers.services.discovery import ScanFailed, Scanned
 from tests import factories
 from tests.fakes.anthropic import FakeAnthropic
+from tests.fakes.gemini import FakeGemini
 from tests.fakes.lister import FakeLister
 from tests.fakes.openai import FakeOpenAI
 
@@ -150,6 +151,14 @@ class TestEntries:
         assert (claude.price_in, claude.price_out) == (Decimal(3), Decimal(15))
         assert "200,000" in claude.price_note
         assert claude.context_length == 200_000
+
+    def test_a_list_with_resource_names(self) -> None:
+        with FakeGemini() as fake:
+            base_url = f"{fake.origin}/v1beta"
+            provider = factories.provider(fake, requester="gemini-converse", base_url=base_url)
+            gemini = {each.id: each for each in discovery.scan(provider=provider)}
+        assert gemini["gemini-2.5-flash"].kind == "llm"
+        assert gemini["gemini-2.5-flash"].price_in is not None
 
     def test_nonsense_is_not_taken_for_facts(self, lister: FakeLister) -> None:
         entry = {"id": "odd", "context_length": "many", "capabilities": 7, "architecture": [], "pricing": "cheap"}
