@@ -73,7 +73,10 @@ def _found(provider: Any) -> tuple[list[Scanned] | None, str]:
 def _take_over(request: HttpRequest, provider: Any, found: list[Scanned]) -> list[Scanned]:
     """Nothing but the choice is taken from the form: what a model is and costs comes from the upstream again."""
     chosen = _chosen(request)
-    picked = [each for each in found if _value(each) in chosen]
+    picked = [each for each in found if _value(each) in chosen and not each.already_added]
+    if not picked:
+        messages.warning(request, "Nothing was imported: choose at least one model.")
+        return found
     try:
         rows = discovery.import_models(provider=provider, chosen=picked, prefix=request.POST.get("prefix", "").strip())
     except ValidationError as error:
@@ -83,7 +86,7 @@ def _take_over(request: HttpRequest, provider: Any, found: list[Scanned]) -> lis
     text = f"{len(rows)} imported." + (
         f" {unpriced} without a price: their calls cost nothing yet." if unpriced else ""
     )
-    messages.add_message(request, messages.WARNING if unpriced or not rows else messages.SUCCESS, text)
+    messages.add_message(request, messages.WARNING if unpriced else messages.SUCCESS, text)
     added = {(row.kind, row.upstream_name) for row in rows}
     return [discovery.marked(each) if (each.kind, each.id) in added else each for each in found]
 

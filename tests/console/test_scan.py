@@ -96,7 +96,8 @@ class TestImport:
     def test_what_the_upstream_does_not_have_is_not_imported(
         self, console: Client, provider: Provider, packed: str
     ) -> None:
-        console.post(page_of(provider), {"import": "1", "packed": packed})
+        page = console.post(page_of(provider), {"import": "1", "packed": packed})
+        assert "choose at least one model" in page.content.decode()
         assert not AIModel.objects.exists()
 
     def test_all_or_none(self, console: Client, provider: Provider, lister: FakeLister) -> None:
