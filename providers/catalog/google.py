@@ -18,7 +18,7 @@ ROWS: tuple[Vendor, ...] = (
                 "Safety settings",
                 "安全设置",
                 "array",
-                help_text='For calls that bring none: [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_NONE"}, …]',
+                help_text="For calls that bring none: a list of {category, threshold}, as Gemini takes it.",
             ),
             ConfigField(
                 "thinkBudget",
