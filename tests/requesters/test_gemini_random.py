@@ -79,7 +79,15 @@ def conversation(random: Random, *, has_files: bool = True) -> JSON:
     }
     chosen = {name: value for name, value in options.items() if name == "tools" or random.random() < 0.5}
     models = ("gemini-2.5-flash", "gemini-2.5-pro", "gemini-2.0-flash", "gemini-3-pro-preview", "gemini-3-flash")
-    return {"model": random.choice(models), "messages": [*messages, user(random.choice(("use tool", "end")))], **chosen}
+    return {"model": random.choice(models), "messages": [*messages, *ending(random)], **chosen}
+
+
+def ending(random: Random) -> list[JSON]:
+    """The turn that is to be answered: a question, or the results of calls that one led to."""
+    if random.random() < 0.5:
+        return [user(random.choice(("use tool", "end")))]
+    signature = random.choice(("", "c2ln"))
+    return [user("go"), assistant(call("y", signature=signature), call("z")), result("z", "2"), result("y", "1")]
 
 
 def put_together(events: list[JSON]) -> tuple[dict[int, JSON], Any]:
