@@ -31,6 +31,6 @@ ROWS: tuple[Vendor, ...] = (
         aliases=("ollama",),
         search="gguf llama qwen local 本地",
         needs_key=False,
-        protocol="ollama",
+        protocol="ollama_chat",
     ),
 )
