@@ -5,7 +5,6 @@ from datetime import UTC, datetime, time, timedelta
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from django.db import models
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -13,7 +12,7 @@ from unfold import decorators
 from unfold.contrib.filters.admin import RangeDateFilter
 from unfold.paginator import InfinitePaginator
 from unfold.utils import parse_date_str
-from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminDecimalFieldWidget
 
 from common.money import DECIMALS, MoneyField
 
@@ -96,7 +95,6 @@ class ConsoleAdmin(ModelAdmin):
 
     formfield_overrides = {
         MoneyField: {"widget": MoneyInput},
-        models.URLField: {"widget": UnfoldAdminTextInputWidget, "assume_scheme": "https"},
     }
     list_filter_sheet = False
     list_per_page = 50

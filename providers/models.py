@@ -16,8 +16,12 @@ from providers import catalog
 
 def check_base_url(value: str) -> None:
     """Refuse what can't be called; where it may lead is judged when it is called (`requesters.egress`)."""
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError as error:
+        raise ValidationError("Give an http:// or https:// URL with a host name.", code="invalid") from error
+    if parts.scheme not in ("http", "https") or not parts.hostname or any(map(str.isspace, value)):
         raise ValidationError("Give an http:// or https:// URL with a host name.", code="invalid")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValidationError("A base URL has no user, password, query or fragment.", code="invalid")
@@ -39,7 +43,7 @@ class Provider(ConfigRow):
     requester = models.CharField(
         max_length=64, choices=catalog.choices, default="openai-compatible", help_text="The protocol it speaks."
     )
-    base_url = models.URLField(
+    base_url = models.CharField(  # no URLField: it refuses the plain names that hosts have in a private network
         "base URL",
         max_length=500,
         blank=True,
@@ -240,7 +244,7 @@ class AIModel(ConfigRow):
     allows_other_upstream = models.BooleanField(
         "other upstream models",
         default=True,
-        help_text="“name/upstream-model” calls another model of the provider, at its own row's price, else at this one's.",
+        help_text="“name/upstream-model” calls another of the provider's models, at its own row's price or at this one.",
     )
     is_enabled = models.BooleanField("enabled", default=True)
 

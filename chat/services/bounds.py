@@ -1,10 +1,11 @@
 """How much a call may use at most: what its hold has to cover."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.conf import settings
 
+from providers.requesters.forms import FilePart
 from providers.services.routing import Target
 
 JSON = dict[str, Any]
@@ -17,6 +18,12 @@ BYTES_PER_TOKEN = 4  # of ordinary text
 MOST_REPORTED_TOKENS = 100_000_000  # far beyond any context; more is a vendor's slip
 # Other servers' names for the answer's limit. They would undo the one that keeps an answer within its hold.
 OUTPUT_ALIASES = frozenset({"n_predict", "num_predict", "max_new_tokens", "max_gen_len", "max_output_tokens"})
+# Sound: vendors count about ten tokens a second. The sparsest speech has 750 bytes a second (Opus at 6 kbit/s), usual
+# speech ten times that.
+LEAST_BYTES_PER_SOUND_TOKEN = 75
+BYTES_PER_SOUND_TOKEN = 800
+MOST_TOKENS_PER_IMAGE = 6_240  # platform.openai.com/docs/guides/images: the largest at high quality
+SPOKEN_TOKENS_PER_CHARACTER = 2  # far more than is spoken
 # Kinds of content part that carry data, and the field that carries it.
 ATTACHED = {"image_url": "url", "input_audio": "data", "file": "file_data"}
 
@@ -24,14 +31,33 @@ ATTACHED = {"image_url": "url", "input_audio": "data", "file": "file_data"}
 def prompt_bound(body: JSON, size: int) -> int:
     """Prompt tokens at most. `size` is the body in bytes: no byte-level tokenizer makes more tokens than bytes."""
     count, attached_bytes = _attachments(body)
-    return min(max(size - attached_bytes, 0) + count * TOKENS_PER_ATTACHMENT, MOST_TOKENS)
+    sound = _sound_tokens(body, LEAST_BYTES_PER_SOUND_TOKEN)
+    return min(max(size - attached_bytes, 0) + count * TOKENS_PER_ATTACHMENT + sound, MOST_TOKENS)
 
 
 def prompt_estimate(body: JSON, size: int) -> int:
     """Prompt tokens, roughly: for a call whose upstream never said."""
     count, attached_bytes = _attachments(body)
     estimate = max(size - attached_bytes, 0) // BYTES_PER_TOKEN + count * TOKENS_PER_ATTACHMENT // 5
-    return min(estimate, MOST_TOKENS)
+    return min(estimate + _sound_tokens(body, BYTES_PER_SOUND_TOKEN), MOST_TOKENS)
+
+
+def _sound_tokens(body: JSON, bytes_per_token: int) -> int:
+    return sum(-(-len(value.data) // bytes_per_token) for value in body.values() if isinstance(value, FilePart))
+
+
+# What the answers of endpoints without `max_tokens` may come to, for each choice.
+UNSTATED_OUTPUT: dict[str, Callable[[JSON], int]] = {
+    "image": lambda body: MOST_TOKENS_PER_IMAGE,
+    "speech": lambda body: len(str(body.get("input") or "")) * SPOKEN_TOKENS_PER_CHARACTER,
+    "transcription": lambda body: _sound_tokens(body, LEAST_BYTES_PER_SOUND_TOKEN),
+}
+
+
+def unstated_output(endpoint: str, body: JSON) -> int:
+    """The most answer tokens of one choice where nothing limits them but the endpoint's own nature."""
+    most = UNSTATED_OUTPUT.get(endpoint)
+    return most(body) if most else 0
 
 
 def text_estimate(characters: int) -> int:

@@ -21,6 +21,7 @@ from providers.requesters.base import Answer, Requester
 from providers.requesters.call import CancelToken
 from providers.requesters.sse import Event
 from providers.services.choice import Need
+from providers.services.routing import Target
 
 JSON = dict[str, Any]
 
@@ -42,7 +43,7 @@ def run(call: Call) -> Done:
     exchange = _begin(call, is_stream=False)
     with exchange.guarded():
         answer = exchange.send(lambda requester, body, token: requester.ask(call.endpoint.operation, body, token))
-        exchange.tally.take(answer.json)
+        exchange.tally.take_answer(answer)
         settled = exchange.finish(Outcome.CLIENT_CLOSED if call.has_left else Outcome.OK)
     return Done(answer, settled, exchange.headers)
 
@@ -137,7 +138,7 @@ def admission_of(call: Call, chosen: Plan, version: int, *, is_stream: bool) -> 
     """Ask for a hold that covers the dearest of the candidates."""
     targets = chosen.all
     choices = bounds.choices(call.body)
-    each = max(bounds.output_limit(call.body, target) for target in targets) if call.endpoint.has_output else 0
+    each = max(_output_bound(call, target) for target in targets)
     return Admission(
         request_id=call.request_id,
         key_id=call.caller.id,
@@ -155,3 +156,10 @@ def admission_of(call: Call, chosen: Plan, version: int, *, is_stream: bool) -> 
         hold_price_out=max(target.prices[1] or 0 for target in targets),
         can_lower_output=call.endpoint.has_output,
     )
+
+
+def _output_bound(call: Call, target: Target) -> int:
+    """The most answer tokens of one choice."""
+    if call.endpoint.has_output:
+        return bounds.output_limit(call.body, target)
+    return bounds.unstated_output(call.endpoint.name, call.body)

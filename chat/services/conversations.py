@@ -90,7 +90,7 @@ def record_of(body: dict[str, Any], session_key: str, tally: Tally) -> Record | 
     if not settings.HISTORY:
         return Record(session_key, "", "", "", "", "[]", tally.finish_reason[:32], True) if session_key else None
     room = settings.HISTORY_MAX_CHARS
-    messages = orjson.dumps(body.get("messages") or body.get("prompt") or body.get("input")).decode()
+    messages = orjson.dumps(_said(body)).decode()
     prompt = last_text(body)
     return Record(
         session_key=session_key,
@@ -104,10 +104,17 @@ def record_of(body: dict[str, Any], session_key: str, tally: Tally) -> Record | 
     )
 
 
+def _said(body: dict[str, Any]) -> Any:
+    """What the call says, whatever its kind. Sound is not kept."""
+    if "documents" in body:
+        return {"query": body.get("query"), "documents": body["documents"]}
+    return body.get("messages") or body.get("prompt") or body.get("input")
+
+
 def last_text(body: dict[str, Any]) -> str:
-    """The text of the last message, or the prompt, or what is to be embedded."""
+    """The text of the last message, or the prompt, or what is to be embedded, or what is looked for."""
     messages = body.get("messages")
-    said = messages[-1].get("content") if messages else body.get("prompt") or body.get("input")
+    said = messages[-1].get("content") if messages else body.get("prompt") or body.get("input") or body.get("query")
     if isinstance(said, str):
         return said
     if isinstance(said, list):

@@ -4,10 +4,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from providers.requesters.errors import BadAnswer
-from providers.requesters.sse import Event
+from providers.requesters.forms import Answer
+from providers.requesters.sse import DONE, Event, read_events
 
 JSON = dict[str, Any]
 
+EVENTS = "text/event-stream"
 MOST_TOOL_CALLS = 256
 LONGEST_NAME = 256
 # Fields of a delta that a caller waits for.
@@ -41,10 +43,27 @@ class Tally:
         self._choices(choices, "delta")
         return False
 
+    def take_answer(self, answer: Answer) -> None:
+        """Take an answer in that may be no JSON: a text counts as what was said, sound says nothing."""
+        if answer.content_type.startswith(EVENTS):
+            for event in read_events([answer.raw or b""]):
+                self._transcript(event)
+        elif answer.content_type.startswith("text/"):
+            self._keep(self.texts, (answer.raw or b"").decode(errors="replace"))
+        else:
+            self.take(answer.json)
+
+    def _transcript(self, event: Event) -> None:
+        """A transcription's stream ends with the whole text and its usage."""
+        if event.data != DONE and (said := _parse(event)).get("type") == "transcript.text.done":
+            self.take(said)
+
     def take(self, answer: JSON) -> None:
         """Take a whole answer in."""
         usage = answer.get("usage")
         self.usage = usage if isinstance(usage, dict) else None
+        if answer.get("text"):
+            self._keep(self.texts, answer["text"])  # a transcription
         self._choices(answer.get("choices") or (), "message")
 
     def _choices(self, choices: Any, field_name: str) -> None:

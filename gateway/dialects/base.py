@@ -15,11 +15,17 @@ from chat.errors import BadCall
 from providers.requesters.call import Timeouts
 
 
-def json_response(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:
-    """An answer in JSON; bytes are taken for JSON already. With its length, as no middleware adds one on this lane."""
+def json_response(
+    content: Any,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    content_type: str = "application/json",
+) -> HttpResponse:
+    """An answer in JSON; bytes are taken for it already, or for what their content type says. With its length, as no
+    middleware adds one on this lane."""
     data = content if isinstance(content, bytes) else orjson.dumps(content)
     length = {"content-length": str(len(data))}
-    return HttpResponse(data, status=status, content_type="application/json", headers={**length, **(headers or {})})
+    return HttpResponse(data, status=status, content_type=content_type, headers={**length, **(headers or {})})
 
 
 def new_request_id() -> str:

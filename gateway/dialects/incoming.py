@@ -39,6 +39,10 @@ class BodyNotJSON(BodyError):
     """Cut short, wrongly framed, or no JSON object."""
 
 
+class BodyNotForm(BodyError):
+    """No multipart/form-data where that is asked for."""
+
+
 def read_body(request: HttpRequest) -> bytes:
     """The whole body, with or without a Content-Length; raises a BodyError."""
     limit: int = settings.MAX_BODY_BYTES

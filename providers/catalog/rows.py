@@ -1,6 +1,6 @@
 """All rows, in the order of their files."""
 
-from providers.catalog import aggregators, aws, azure, builtin, google, manufacturers, rerankers, servers
+from providers.catalog import aggregators, aws, azure, builtin, google, manufacturers, rerankers, selfhosted, servers
 from providers.catalog.vendor import Vendor
 
 ROWS: tuple[Vendor, ...] = (
@@ -11,5 +11,6 @@ ROWS: tuple[Vendor, ...] = (
     *aws.ROWS,
     *azure.ROWS,
     *servers.ROWS,
+    *selfhosted.ROWS,
     *builtin.ROWS,
 )

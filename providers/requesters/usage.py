@@ -19,15 +19,17 @@ class Usage:
 
     @classmethod
     def from_openai(cls, usage: object) -> Self | None:
-        """From the `usage` object of a chat, completion or embedding answer; None when it holds no usable number.
+        """From the `usage` object of an answer; None when it holds no usable number. Chat, completions, embeddings and
+        rerankers say prompt_tokens and completion_tokens, images and transcriptions input_tokens and output_tokens.
 
         Vendors differ, so nothing is trusted: what is missing, negative or not a number counts as absent, and a part
         never exceeds its whole.
         """
         if not isinstance(usage, dict):
             return None
-        names = ("prompt_tokens", "completion_tokens", "total_tokens")
-        prompt, completion, total = (_count(usage, name) for name in names)
+        prompt = _first(usage, "prompt_tokens", "input_tokens")
+        completion = _first(usage, "completion_tokens", "output_tokens")
+        total = _count(usage, "total_tokens")
         if prompt is None and completion is None and total is None:
             return None
         output = completion or 0
@@ -37,7 +39,7 @@ class Usage:
 
     @classmethod
     def _build(cls, usage: Mapping[str, Any], prompt: int, output: int, total: int | None) -> Self:
-        of_prompt = _part(usage, "prompt_tokens_details")
+        of_prompt = _part(usage, "prompt_tokens_details") or _part(usage, "input_tokens_details")
         # DeepSeek reports its cache beside the prompt's tokens, not below them.
         read = _count(of_prompt, "cached_tokens") or _count(usage, "prompt_cache_hit_tokens") or 0
         read = min(read, prompt)
@@ -54,6 +56,10 @@ def _count(usage: Mapping[str, Any], name: str) -> int | None:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return value if type(value) is int and value >= 0 else None
+
+
+def _first(usage: Mapping[str, Any], *names: str) -> int | None:
+    return next((count for name in names if (count := _count(usage, name)) is not None), None)
 
 
 def _part(usage: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -29,7 +29,7 @@ modelscope-chat-completions | https://api-inference.modelscope.cn/v1 | LER | ope
 moonshot-chat-completions | https://api.moonshot.ai/v1 | L | openai | manufacturer | T
 moonshot-cn-chat-completions | https://api.moonshot.cn/v1 | L | openai | manufacturer | T
 new-api-chat-completions | http://localhost:3000/v1 | LER | openai | maas | T
-ollama-chat | http://127.0.0.1:11434 | LE | ollama_chat | self-hosted | T
+ollama-chat | http://127.0.0.1:11434 | LE | ollama_chat | self-hosted | O
 openai-chat-completions | https://api.openai.com/v1 | LE | openai | manufacturer | T
 openai-codex | https://chatgpt.com/backend-api/codex | L | - | manufacturer | B
 openrouter-chat-completions | https://openrouter.ai/api/v1 | LER | openai | maas | T
@@ -66,5 +66,6 @@ FIELDS = {
     "A": ["base_url", "timeout", "args"],
     "X": ["base_url", "timeout", "custom_llm_provider", "drop_params", "num_retries", "api_version"],
     "B": ["base_url"],
+    "O": ["base_url", "timeout", "keep_alive", "num_ctx"],
     "none": [],
 }

@@ -1,15 +1,17 @@
 """The few fields of a body that the gateway itself acts on. All others pass through untouched."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from chat.errors import BadCall
+from providers.requesters.forms import FilePart
 
 JSON = dict[str, Any]
 
 MOST_CHOICES = 128
 MOST_PIECES = 10_000
+TRANSCRIPTS = ("json", "verbose_json", "diarized_json", "text", "srt", "vtt")
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 
 
@@ -37,6 +39,18 @@ def _is_name(value: Any) -> bool:
 
 def _is_text_or_list(value: Any) -> bool:
     return isinstance(value, str) or (isinstance(value, list) and bool(value))
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _is_documents(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and 0 < len(value) <= MOST_PIECES
+        and all(isinstance(document, str | dict) for document in value)
+    )
 
 
 MODEL = Rule("model", _is_name, "a model's name", is_required=True)
@@ -77,6 +91,48 @@ def check_completion(body: JSON) -> None:
 
 def check_embedding(body: JSON) -> None:
     _check(body, (MODEL, INPUT, *STREAM))
+
+
+NOT_THE_CALLERS = Rule("rerank_url", lambda value: False, "nothing: only a model's row may say it")
+RERANK = (
+    MODEL,
+    Rule("query", _is_text, "a text", is_required=True),
+    Rule("documents", _is_documents, f"a list of 1 to {MOST_PIECES} texts or objects", is_required=True),
+    Rule("top_n", _is_count, "a whole number above 0"),
+    NOT_THE_CALLERS,
+    replace(NOT_THE_CALLERS, field="rerank_path"),
+)
+IMAGE = (MODEL, Rule("prompt", _is_text, "a text", is_required=True), *LIMITS[2:3])
+SPEECH = (
+    MODEL,
+    Rule("input", _is_text, "a text", is_required=True),
+    Rule("voice", lambda value: isinstance(value, str | dict), "a voice's name"),
+)
+TRANSCRIPTION = (
+    MODEL,
+    Rule("file", lambda value: isinstance(value, FilePart), "a file", is_required=True),
+    Rule("response_format", lambda value: value in TRANSCRIPTS, f"one of {', '.join(TRANSCRIPTS)}"),
+)
+
+
+def check_rerank(body: JSON) -> None:
+    _check(body, RERANK)
+
+
+def check_image(body: JSON) -> None:
+    _check(body, IMAGE)
+
+
+def check_speech(body: JSON) -> None:
+    _check(body, SPEECH)
+
+
+def check_transcription(form: JSON) -> None:
+    _check(form, TRANSCRIPTION)
+
+
+def check_moderation(body: JSON) -> None:
+    _check(body, (MODEL, INPUT))
 
 
 def _check(body: JSON, rules: Iterable[Rule]) -> None:

@@ -14,7 +14,7 @@ from django.http import HttpResponse
 from accounts.errors import InsufficientQuota, InvalidKey, LedgerUnavailable
 from chat.errors import BadCall, UnknownModel
 from gateway.dialects.base import json_response
-from gateway.dialects.incoming import BodyNotJSON, BodyTooLarge, BodyTooSlow
+from gateway.dialects.incoming import BodyNotForm, BodyNotJSON, BodyTooLarge, BodyTooSlow
 from providers.requesters.errors import ProviderError
 
 logger = logging.getLogger(__name__)
@@ -39,6 +39,7 @@ SHAPES: dict[type[Exception], Shape] = {
     UnknownModel: Shape(404, INVALID, "model_not_found"),
     BadCall: Shape(400, INVALID, None),
     BodyNotJSON: Shape(400, INVALID, None),
+    BodyNotForm: Shape(400, INVALID, None),
     BodyTooLarge: Shape(413, INVALID, "request_too_large"),
     BodyTooSlow: Shape(408, INVALID, "request_timeout", (("connection", "close"),)),
 }

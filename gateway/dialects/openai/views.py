@@ -16,6 +16,7 @@ from chat.services import completions, snapshot
 from chat.services.calls import ENDPOINTS, Call, Endpoint
 from chat.services.relay import Relay
 from gateway.dialects.base import caller_of, json_response, limits_of, new_request_id, secret_of
+from gateway.dialects.forms import read_form
 from gateway.dialects.incoming import discard_body, parse_object, read_body
 from gateway.dialects.openai import bodies
 from gateway.dialects.openai.errors import error_frame, error_response
@@ -77,7 +78,8 @@ def _whole(request: HttpRequest, call: Call) -> HttpResponse:
         done = completions.run(call)
     finally:
         stop_watching()
-    return json_response(done.answer.raw or done.answer.json, headers=done.headers)
+    answer = done.answer
+    return json_response(answer.raw or answer.json, headers=done.headers, content_type=answer.content_type)
 
 
 def _stream(request: HttpRequest, call: Call) -> StreamingHttpResponse:
@@ -108,6 +110,22 @@ def _broken(error: Exception) -> Iterator[bytes]:
 chat_completions = _traffic(ENDPOINTS["chat"], bodies.check_chat)
 text_completions = _traffic(ENDPOINTS["completion"], bodies.check_completion)
 embeddings = _traffic(ENDPOINTS["embedding"], bodies.check_embedding)
+rerank = _traffic(ENDPOINTS["rerank"], bodies.check_rerank)
+images = _traffic(ENDPOINTS["image"], bodies.check_image)
+speech = _traffic(ENDPOINTS["speech"], bodies.check_speech)
+moderations = _traffic(ENDPOINTS["moderation"], bodies.check_moderation)
+
+
+@openai_view("POST")
+def transcriptions(request: HttpRequest, request_id: str) -> HttpResponse:
+    """Sound comes as a form."""
+    caller = caller_of(request)
+    form, size = read_form(request)
+    bodies.check_transcription(form)
+    endpoint = ENDPOINTS["transcription"]
+    return _whole(
+        request, Call(endpoint, form, size, caller, request_id, session_key(request), limits=limits_of(request))
+    )
 
 
 @openai_view("GET")
