@@ -5,6 +5,7 @@ from typing import Any
 from drf_spectacular.plumbing import ComponentRegistry, ResolvedComponent
 
 from gateway.dialects.openai import schema as openai
+from gateway.dialects.openai import schema_kinds as openai_kinds
 
 JSON = dict[str, Any]
 
@@ -34,10 +35,10 @@ HEALTH: JSON = {
 
 def add_traffic(result: JSON, generator: Any, request: Any, public: bool) -> JSON:
     """drf-spectacular's hook: put the hand-written paths beside the derived ones."""
-    result["paths"] = {**openai.PATHS, **result.get("paths", {}), "/health": HEALTH}
+    result["paths"] = {**openai.PATHS, **openai_kinds.PATHS, **result.get("paths", {}), "/health": HEALTH}
     # Into the registry: hooks that come later build the components from it anew. How a key is sent is there already,
     # from the views that are DRF's.
-    _register(generator.registry, openai.SCHEMAS)
+    _register(generator.registry, {**openai.SCHEMAS, **openai_kinds.SCHEMAS})
     result["components"] = generator.registry.build({})
     return result
 

@@ -9,6 +9,7 @@ from django.core.management import call_command
 from django.test import Client
 from django.urls import Resolver404, resolve
 
+from gateway.dialects.base import TIMEOUT_HEADERS
 from gateway.dialects.openai import errors, views
 
 
@@ -24,6 +25,12 @@ def test_it_is_valid_and_names_every_path(schema: Any) -> None:
         "/v1/chat/completions",
         "/v1/completions",
         "/v1/embeddings",
+        "/v1/rerank",
+        "/v1/images/generations",
+        "/v1/audio/speech",
+        "/v1/audio/transcriptions",
+        "/v1/moderations",
+        "/v1/route/explain",
         "/v1/models",
         "/v1/models/{model}",
         "/health",
@@ -57,8 +64,10 @@ def test_both_ways_to_send_a_key_are_described(schema: Any) -> None:
 def test_streams_sessions_and_costs_are_described(schema: Any) -> None:
     chat = schema["paths"]["/v1/chat/completions"]["post"]
     assert "[DONE]" in chat["responses"]["200"]["content"]["text/event-stream"]["example"]
-    assert chat["parameters"][0]["name"] == "Session-Id"
-    assert {"x-request-id", "x-weighbridge-cost", "x-weighbridge-max-tokens"} <= set(
+    names = [parameter["name"] for parameter in chat["parameters"]]
+    assert names[0] == "Session-Id"
+    assert set(names[1:]) == {name.removeprefix("HTTP_").replace("_", "-").title() for name in TIMEOUT_HEADERS.values()}
+    assert {"x-request-id", "x-weighbridge-cost", "x-weighbridge-max-tokens", "x-weighbridge-route"} <= set(
         chat["responses"]["200"]["headers"]
     )
 

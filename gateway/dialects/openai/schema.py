@@ -30,13 +30,13 @@ def _ref(name: str) -> JSON:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _object(required: list[str], **properties: JSON) -> JSON:
+def object_of(required: list[str], **properties: JSON) -> JSON:
     """An object that may have more fields than these: all of them pass through to the upstream and back."""
     needed = {"required": required} if required else {}  # an empty list is not valid there
     return {"type": "object", **needed, "properties": properties, "additionalProperties": True}
 
 
-USAGE = _object(
+USAGE = object_of(
     ["prompt_tokens", "total_tokens"],
     prompt_tokens={"type": "integer"},
     completion_tokens={"type": "integer"},
@@ -45,15 +45,15 @@ USAGE = _object(
 LIMITS: JSON = {
     "model": {**STRING, "description": "The public name of a model that the key may call.", "maxLength": 255},
     "stream": {"type": "boolean", "default": False, "description": "Answer as server-sent events."},
-    "stream_options": _object([], include_usage={"type": "boolean", "description": "End with a chunk of the usage."}),
+    "stream_options": object_of([], include_usage={"type": "boolean", "description": "End with a chunk of the usage."}),
     "max_tokens": {**COUNT, "description": "Lowered to what the key's funds cover, if they cover less."},
     "n": {**COUNT, "maximum": 128},
     "temperature": {"type": "number"},
 }
 SCHEMAS: JSON = {
-    "Error": _object(
+    "Error": object_of(
         ["error"],
-        error=_object(
+        error=object_of(
             ["message", "type", "param", "code"],
             message=STRING,
             type={**STRING, "description": "Such as invalid_request_error, insufficient_quota or upstream_error."},
@@ -61,13 +61,13 @@ SCHEMAS: JSON = {
             code={**STRING, "nullable": True},
         ),
     ),
-    "Message": _object(
+    "Message": object_of(
         ["role"],
         role={**STRING, "description": "system, developer, user, assistant or tool."},
         content={**TEXT_OR_LIST, "nullable": True, "description": "A text, or a list of parts such as images."},
         tool_calls={"type": "array", "items": {"type": "object", "additionalProperties": True}},
     ),
-    "ChatRequest": _object(
+    "ChatRequest": object_of(
         ["model", "messages"],
         messages={"type": "array", "items": _ref("Message"), "minItems": 1},
         max_completion_tokens=COUNT,
@@ -75,9 +75,9 @@ SCHEMAS: JSON = {
         response_format={"type": "object", "additionalProperties": True},
         **LIMITS,
     ),
-    "CompletionRequest": _object(["model", "prompt"], prompt=TEXT_OR_LIST, **LIMITS),
-    "EmbeddingRequest": _object(["model", "input"], model=LIMITS["model"], input=TEXT_OR_LIST),
-    "ChatAnswer": _object(
+    "CompletionRequest": object_of(["model", "prompt"], prompt=TEXT_OR_LIST, **LIMITS),
+    "EmbeddingRequest": object_of(["model", "input"], model=LIMITS["model"], input=TEXT_OR_LIST),
+    "ChatAnswer": object_of(
         ["id", "object", "choices"],
         id=STRING,
         object=STRING,
@@ -85,7 +85,7 @@ SCHEMAS: JSON = {
         model=STRING,
         choices={
             "type": "array",
-            "items": _object(
+            "items": object_of(
                 ["index", "message"],
                 index={"type": "integer"},
                 message=_ref("Message"),
@@ -94,19 +94,19 @@ SCHEMAS: JSON = {
         },
         usage=USAGE,
     ),
-    "CompletionAnswer": _object(
+    "CompletionAnswer": object_of(
         ["id", "object", "choices"],
         id=STRING,
         object=STRING,
-        choices={"type": "array", "items": _object(["index", "text"], index={"type": "integer"}, text=STRING)},
+        choices={"type": "array", "items": object_of(["index", "text"], index={"type": "integer"}, text=STRING)},
         usage=USAGE,
     ),
-    "EmbeddingAnswer": _object(
+    "EmbeddingAnswer": object_of(
         ["object", "data"],
         object=STRING,
         data={
             "type": "array",
-            "items": _object(
+            "items": object_of(
                 ["index", "embedding"],
                 index={"type": "integer"},
                 embedding={"oneOf": [{"type": "array", "items": {"type": "number"}}, STRING]},
@@ -114,7 +114,7 @@ SCHEMAS: JSON = {
         },
         usage=USAGE,
     ),
-    "Model": _object(
+    "Model": object_of(
         ["id", "object", "created", "owned_by"],
         id={**STRING, "description": "The public name."},
         object=STRING,
@@ -124,7 +124,7 @@ SCHEMAS: JSON = {
         context_length={"type": "integer", "nullable": True},
         max_output_tokens={"type": "integer", "nullable": True},
     ),
-    "ModelList": _object(["object", "data"], object=STRING, data={"type": "array", "items": _ref("Model")}),
+    "ModelList": object_of(["object", "data"], object=STRING, data={"type": "array", "items": _ref("Model")}),
 }
 
 CHAT_EXAMPLE: JSON = {"model": CHAT_MODEL, "messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 64}
@@ -180,6 +180,10 @@ CALL_HEADERS: JSON = {
         "schema": STRING,
         "description": "Only when the provider has no place for some parameters: those left out.",
     },
+    "x-weighbridge-route": {
+        "schema": STRING,
+        "description": "Where the call went: `model@provider`, after those that failed with their codes.",
+    },
 }
 RETRY_AFTER: JSON = {"retry-after": {"schema": {"type": "integer"}, "description": "Seconds."}}
 SESSION_ID: JSON = {
@@ -188,6 +192,21 @@ SESSION_ID: JSON = {
     "schema": {"type": "string", "maxLength": 128},
     "description": "Groups calls of this key in the console.",
 }
+
+TIMEOUTS: list[JSON] = [
+    {
+        "name": f"X-Weighbridge-{name}Timeout",
+        "in": "header",
+        "schema": {"type": "number", "exclusiveMinimum": True, "minimum": 0},
+        "description": f"Seconds {text}; without effect where the provider's own are fewer.",
+    }
+    for name, text in (
+        ("", "for the whole call, retries included"),
+        ("Connect-", "to reach an upstream"),
+        ("First-Byte-", "from a request to its answer's first byte"),
+        ("Idle-", "of silence in the middle of an answer"),
+    )
+]
 
 # Status: what it means, an example's type and code, more headers.
 ERRORS: dict[str, tuple[str, str, str | None, JSON]] = {
@@ -215,7 +234,7 @@ ERRORS: dict[str, tuple[str, str, str | None, JSON]] = {
 READ_ERRORS = ("401", "503")
 
 
-def _errors(statuses: tuple[str, ...]) -> JSON:
+def errors(statuses: tuple[str, ...]) -> JSON:
     return {status: _error(*ERRORS[status]) for status in statuses}
 
 
@@ -225,14 +244,14 @@ def _error(description: str, kind: str, code: str | None, headers: JSON) -> JSON
     return {"description": description, "headers": {**REQUEST_ID, **headers}, "content": content}
 
 
-def _answer(schema: str, example: JSON, headers: JSON, stream: str = "") -> JSON:
+def answer(schema: str, example: JSON, headers: JSON, stream: str = "") -> JSON:
     content: JSON = {"application/json": {"schema": _ref(schema), "example": example}}
     if stream:
         content["text/event-stream"] = {"schema": STRING, "example": stream}
     return {"description": "The answer.", "headers": headers, "content": content}
 
 
-def _call(name: str, summary: str, text: str, request: tuple[str, JSON], answer: JSON) -> JSON:
+def call(name: str, summary: str, text: str, request: tuple[str, JSON], answer: JSON) -> JSON:
     schema, example = request
     return {
         "post": {
@@ -241,19 +260,19 @@ def _call(name: str, summary: str, text: str, request: tuple[str, JSON], answer:
             "description": text,
             "tags": [TAG],
             "security": SECURITY,
-            "parameters": [SESSION_ID],
+            "parameters": [SESSION_ID, *TIMEOUTS],
             "requestBody": {
                 "required": True,
                 "content": {"application/json": {"schema": _ref(schema), "example": example}},
             },
-            "responses": {"200": answer, **_errors(tuple(ERRORS))},
+            "responses": {"200": answer, **errors(tuple(ERRORS))},
         }
     }
 
 
-def _read(name: str, summary: str, answer: JSON, errors: tuple[str, ...], parameters: list[JSON]) -> JSON:
+def _read(name: str, summary: str, answer: JSON, statuses: tuple[str, ...], parameters: list[JSON]) -> JSON:
     operation = {"operationId": name, "summary": summary, "tags": [TAG], "security": SECURITY}
-    return {"get": {**operation, "parameters": parameters, "responses": {"200": answer, **_errors(errors)}}}
+    return {"get": {**operation, "parameters": parameters, "responses": {"200": answer, **errors(statuses)}}}
 
 
 STREAMING = (
@@ -263,38 +282,38 @@ STREAMING = (
 MODEL_NAME: JSON = {"name": "model", "in": "path", "required": True, "schema": STRING, "example": CHAT_MODEL}
 
 PATHS: JSON = {
-    "/v1/chat/completions": _call(
+    "/v1/chat/completions": call(
         "createChatCompletion",
         "Chat",
         f"Fields that are not listed pass through to the upstream. {STREAMING}",
         ("ChatRequest", CHAT_EXAMPLE),
-        _answer("ChatAnswer", CHAT_ANSWER_EXAMPLE, CALL_HEADERS, STREAM_EXAMPLE),
+        answer("ChatAnswer", CHAT_ANSWER_EXAMPLE, CALL_HEADERS, STREAM_EXAMPLE),
     ),
-    "/v1/completions": _call(
+    "/v1/completions": call(
         "createCompletion",
         "Complete a text",
         STREAMING,
         ("CompletionRequest", COMPLETION_EXAMPLE),
-        _answer("CompletionAnswer", COMPLETION_ANSWER_EXAMPLE, CALL_HEADERS, STREAM_EXAMPLE),
+        answer("CompletionAnswer", COMPLETION_ANSWER_EXAMPLE, CALL_HEADERS, STREAM_EXAMPLE),
     ),
-    "/v1/embeddings": _call(
+    "/v1/embeddings": call(
         "createEmbedding",
         "Embed texts",
         "One vector for each text.",
         ("EmbeddingRequest", EMBEDDING_EXAMPLE),
-        _answer("EmbeddingAnswer", EMBEDDING_ANSWER_EXAMPLE, CALL_HEADERS),
+        answer("EmbeddingAnswer", EMBEDDING_ANSWER_EXAMPLE, CALL_HEADERS),
     ),
     "/v1/models": _read(
         "listModels",
         "The models that this key may call",
-        _answer("ModelList", {"object": "list", "data": [MODEL_EXAMPLE]}, REQUEST_ID),
+        answer("ModelList", {"object": "list", "data": [MODEL_EXAMPLE]}, REQUEST_ID),
         READ_ERRORS,
         [],
     ),
     "/v1/models/{model}": _read(
         "retrieveModel",
         "One of them",
-        _answer("Model", MODEL_EXAMPLE, REQUEST_ID),
+        answer("Model", MODEL_EXAMPLE, REQUEST_ID),
         ("404", *READ_ERRORS),
         [MODEL_NAME],
     ),

@@ -1,0 +1,77 @@
+"""The official OpenAI SDK, unchanged, for images, speech, transcriptions and moderations, against a served gateway."""
+
+from collections.abc import Iterator
+
+import openai
+import pytest
+
+from tests.fakes.kinds import IMAGE, SOUND, FakeKinds
+from tests.served.gateway import ServedGateway
+
+WAVE = b"RIFF\x24\x00\x00\x00WAVEfmt " + b"\x00" * 100_000
+
+
+@pytest.fixture(scope="module")
+def fake() -> Iterator[FakeKinds]:
+    with FakeKinds() as upstream:
+        yield upstream
+
+
+@pytest.fixture(scope="module")
+def served(fake: FakeKinds) -> Iterator[ServedGateway]:
+    with ServedGateway() as gateway:
+        gateway.manage("add_provider", "fake", "--base-url", fake.base_url, "--key", fake.key)
+        for kind in ("image", "speech", "transcription", "moderation", "rerank"):
+            gateway.manage(
+                "add_model", kind, "--provider", "fake", "--kind", kind, "--price-in", "1", "--price-out", "2"
+            )
+        yield gateway
+        assert gateway.audit() == "The ledger is whole."
+        assert fake.violations == []
+
+
+@pytest.fixture(scope="module")
+def sdk(served: ServedGateway) -> Iterator[openai.OpenAI]:
+    secret = served.create_key("--quota", "50")
+    with openai.OpenAI(base_url=f"{served.url}/v1", api_key=secret, max_retries=0, timeout=20) as client:
+        yield client
+
+
+def test_images(sdk: openai.OpenAI) -> None:
+    answer = sdk.images.generate(model="image", prompt="a bridge", n=2)
+    assert answer.data is not None
+    assert [len(image.b64_json or "") for image in answer.data] == [4 * -(-len(IMAGE) // 3)] * 2
+
+
+def test_speech(sdk: openai.OpenAI) -> None:
+    assert sdk.audio.speech.create(model="speech", voice="alloy", input="hello").content == SOUND
+
+
+def test_speech_read_as_it_comes(sdk: openai.OpenAI) -> None:
+    with sdk.audio.speech.with_streaming_response.create(model="speech", voice="alloy", input="hello") as answer:
+        assert b"".join(answer.iter_bytes()) == SOUND
+        assert answer.headers["content-type"] == "audio/mpeg"
+
+
+def test_transcriptions(sdk: openai.OpenAI) -> None:
+    answer = sdk.audio.transcriptions.create(
+        model="transcription", file=("speech.wav", WAVE), timestamp_granularities=["word"], temperature=0.1
+    )
+    assert answer.text == f"{len(WAVE)} bytes of sound"
+
+
+def test_moderations(sdk: openai.OpenAI) -> None:
+    assert sdk.moderations.create(model="moderation", input="a bad word").results[0].flagged
+
+
+def test_errors_are_the_sdks_own(sdk: openai.OpenAI) -> None:
+    with pytest.raises(openai.NotFoundError):
+        sdk.images.generate(model="nothing", prompt="a bridge")
+    with pytest.raises(openai.BadRequestError) as caught:
+        sdk.audio.transcriptions.create(model="transcription", file=("x.wav", WAVE), response_format="mp3")  # type: ignore[call-overload]
+    assert caught.value.param == "response_format"
+
+
+def test_every_call_left_a_settled_charge(served: ServedGateway, sdk: openai.OpenAI) -> None:
+    rows = served.rows("SELECT endpoint, state FROM accounts_charge GROUP BY endpoint, state ORDER BY endpoint")
+    assert rows == [(name, "settled") for name in ("image", "moderation", "speech", "transcription")]
