@@ -101,7 +101,7 @@ class AzureRequester(Requester):
 
 
 def _is_entra(endpoint: Endpoint) -> bool:
-    return endpoint.config.get("auth") == ENTRA
+    return str(endpoint.config.get("auth")).lower() == ENTRA
 
 
 def _tokens(endpoint: Endpoint, transport: Transport) -> EntraTokens | None:

@@ -17,6 +17,7 @@ from providers.requesters import failures
 from providers.requesters.egress import CancelToken, Transport, Upstream
 from providers.requesters.errors import BadAnswer, BadRequest, ProviderError, Truncated
 from providers.requesters.forms import JSON, Answer, Endpoint, FilePart, RemoteModel, Stream
+from providers.requesters.rerank_address import address, without_address
 from providers.requesters.sse import DONE, Event, read_events
 
 __all__ = ["JSON", "Answer", "Endpoint", "FilePart", "RemoteModel", "Requester", "Stream"]
@@ -113,6 +114,8 @@ class Requester:
 
     def url(self, operation: str, body: JSON, *, is_stream: bool = False) -> str:
         """`body` is in the inner form: some vendors have the model in the path."""
+        if operation == "rerank":
+            return address(self.endpoint.base_url, self.paths[operation], body)
         return self.endpoint.base_url.rstrip("/") + self.paths[operation]
 
     def sign(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Mapping[str, str]:
@@ -128,6 +131,7 @@ class Requester:
     def build(self, operation: str, body: JSON) -> JSON:
         """The vendor's body from OpenAI's: a `build_<operation>` where a subclass has one, else the same."""
         hook = getattr(self, f"build_{operation}", None)
+        body = without_address(body) if operation == "rerank" else body
         return hook(body) if hook else body
 
     def parse(self, operation: str, payload: JSON) -> JSON:
@@ -174,6 +178,8 @@ class Requester:
         return [name for name in body if name in self.endpoint.drop]
 
     def list_models(self) -> list[RemoteModel]:
+        if "models" not in self.paths:
+            raise BadRequest("the provider has no list of models")
         payload = self._get(self.url("models", {}))
         entries = payload.get("data")
         if not isinstance(entries, list):

@@ -92,7 +92,7 @@ class EntraTokens:
         if token and token.is_fresh():
             return token.value
         with self._lock:
-            if self._tries == tries or self._token is self._failure is None:
+            if self._tries == tries or (self._token is None and self._failure is None):
                 self._fetch()
             return self._outcome()
 
