@@ -130,7 +130,8 @@ def _resolve_afresh(call: Call) -> tuple[Snapshot, Plan]:
 def need_of(call: Call) -> Need:
     """About what the call will use, and what keeps its session together: its own name for it, else its caller."""
     output = bounds.stated_output(call.body) * bounds.choices(call.body) if call.endpoint.has_output else 0
-    affinity = f"{call.caller.id}/{call.session_key}" if call.session_key else str(call.caller.id)
+    session = call.session_key or call.body.get("prompt_cache_key") or ""
+    affinity = f"{call.caller.id}/{session}"
     return Need(bounds.prompt_estimate(call.body, call.size), output, affinity)
 
 

@@ -76,6 +76,7 @@ class Exchange:
 
     def _send_to(self, target: Target, access: Access, token: CancelToken, send: Send[Sent]) -> Reply:
         """May run beside another one of the same call: it leaves its marks on the reply, not here."""
+        self.target = target  # whom to charge for what was asked, should the caller leave now
         body, headers = self._body_for(target)
         body, dropped = self._known_to(target, access.requester, body)
         self._page.sent(self._slot)
