@@ -74,6 +74,7 @@ class EntraTokens:
     def __init__(self, principal: Principal, authority: str, transport: Transport, timeouts: Timeouts) -> None:
         self._principal = principal
         self._authority = authority.rstrip("/")
+        self.scope = SCOPES.get(urlsplit(authority).hostname or "", SCOPE)
         self._transport = transport
         self._timeouts = timeouts.within(PATIENCE)
         self._lock = threading.Lock()
@@ -134,7 +135,7 @@ class EntraTokens:
             "grant_type": "client_credentials",
             "client_id": principal.client_id,
             "client_secret": principal.client_secret,
-            "scope": SCOPES.get(urlsplit(self._authority).hostname or "", SCOPE),
+            "scope": self.scope,
         }
         return urlencode(fields).encode()
 
