@@ -136,5 +136,5 @@ def _result(entry: JSON) -> JSON:
 
 
 def _usage(tokens: Any, units: Any) -> JSON:
-    counted = {} if tokens is None else {"prompt_tokens": int(tokens), "total_tokens": int(tokens)}
+    counted = {"prompt_tokens": int(tokens), "total_tokens": int(tokens)} if isinstance(tokens, int | float) else {}
     return counted if units is None else {**counted, "search_units": units}
