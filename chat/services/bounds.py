@@ -23,7 +23,9 @@ OUTPUT_ALIASES = frozenset({"n_predict", "num_predict", "max_new_tokens", "max_g
 LEAST_BYTES_PER_SOUND_TOKEN = 75
 BYTES_PER_SOUND_TOKEN = 800
 MOST_TOKENS_PER_IMAGE = 6_240  # platform.openai.com/docs/guides/images: the largest at high quality
-SPOKEN_TOKENS_PER_CHARACTER = 2  # far more than is spoken
+# Spoken sound has about twenty tokens a second. A second takes some fifteen bytes of a Latin text and of a Chinese one
+# (five characters of three bytes), but of numbers and pauses far fewer.
+SPOKEN_TOKENS_PER_BYTE = 8
 # Kinds of content part that carry data, and the field that carries it.
 ATTACHED = {"image_url": "url", "input_audio": "data", "file": "file_data"}
 
@@ -49,7 +51,7 @@ def _sound_tokens(body: JSON, bytes_per_token: int) -> int:
 # What the answers of endpoints without `max_tokens` may come to, for each choice.
 UNSTATED_OUTPUT: dict[str, Callable[[JSON], int]] = {
     "image": lambda body: MOST_TOKENS_PER_IMAGE,
-    "speech": lambda body: len(str(body.get("input") or "")) * SPOKEN_TOKENS_PER_CHARACTER,
+    "speech": lambda body: len(str(body.get("input") or "").encode()) * SPOKEN_TOKENS_PER_BYTE,
     "transcription": lambda body: _sound_tokens(body, LEAST_BYTES_PER_SOUND_TOKEN),
 }
 
@@ -75,8 +77,10 @@ def _attachments(body: JSON) -> tuple[int, int]:
 
 
 def _parts(body: JSON) -> Iterable[JSON]:
-    for message in body.get("messages") or ():
-        content = message.get("content")
+    # Only chat's messages have been looked at: any other call may bring the field in any shape.
+    messages = body.get("messages")
+    for message in messages if isinstance(messages, list) else ():
+        content = message.get("content") if isinstance(message, dict) else None
         if isinstance(content, list):
             yield from (part for part in content if isinstance(part, dict))
 
@@ -94,7 +98,9 @@ def choices(body: JSON) -> int:
     """How many answers are asked for: `n` for each prompt."""
     prompt = body.get("prompt")
     prompts = len(prompt) if isinstance(prompt, list) and prompt and isinstance(prompt[0], (str, list)) else 1
-    return max(body.get("n") or 1, body.get("best_of") or 1) * prompts
+    # Endpoints without choices pass these fields through as they are.
+    asked: list[int] = [body[field] for field in ("n", "best_of") if isinstance(body.get(field), int)]
+    return max([1, *asked]) * prompts
 
 
 def stated_output(body: JSON) -> int:

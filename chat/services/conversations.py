@@ -15,6 +15,7 @@ from accounts.services.ledger.sql import Insert, columns, run_many
 from accounts.services.ledger.types import Settled
 from chat.models import Session, Thread
 from chat.services.tally import Tally
+from providers.requesters.forms import FilePart
 
 SESSIONS = Session._meta.db_table
 PROMPT_TOKENS = F("charge__input_tokens") + F("charge__cached_read_tokens") + F("charge__cached_write_tokens")
@@ -85,13 +86,26 @@ def _new_uuid(connection: BaseDatabaseWrapper) -> Any:
     return uuid4() if connection.features.has_native_uuid_field else uuid4().hex
 
 
-def record_of(body: dict[str, Any], session_key: str, tally: Tally) -> Record | None:
+# The fields that each kind of call is made of. Others pass through, and are no part of what was said.
+SAID: dict[str, tuple[str, ...]] = {
+    "chat": ("messages",),
+    "completion": ("prompt",),
+    "embedding": ("input",),
+    "rerank": ("query", "documents"),
+    "image": ("prompt",),
+    "speech": ("input",),
+    "transcription": ("prompt",),
+    "moderation": ("input",),
+}
+
+
+def record_of(body: dict[str, Any], endpoint: str, session_key: str, tally: Tally) -> Record | None:
     """The record of one call, cut to what is kept; None when nothing is to be kept."""
     if not settings.HISTORY:
         return Record(session_key, "", "", "", "", "[]", tally.finish_reason[:32], True) if session_key else None
     room = settings.HISTORY_MAX_CHARS
-    messages = orjson.dumps(_said(body)).decode()
-    prompt = last_text(body)
+    messages = orjson.dumps(_said(body, endpoint)).decode()
+    prompt = last_text(body, endpoint)
     return Record(
         session_key=session_key,
         prompt=_clean(prompt[:room]),
@@ -104,17 +118,17 @@ def record_of(body: dict[str, Any], session_key: str, tally: Tally) -> Record | 
     )
 
 
-def _said(body: dict[str, Any]) -> Any:
-    """What the call says, whatever its kind. Sound is not kept."""
-    if "documents" in body:
-        return {"query": body.get("query"), "documents": body["documents"]}
-    return body.get("messages") or body.get("prompt") or body.get("input")
+def _said(body: dict[str, Any], endpoint: str) -> Any:
+    """What the call says. A file's bytes are never kept, wherever in a form they stand."""
+    said = {name: body.get(name) for name in SAID[endpoint] if not isinstance(body.get(name), FilePart)}
+    return said if len(SAID[endpoint]) > 1 else next(iter(said.values()), None)
 
 
-def last_text(body: dict[str, Any]) -> str:
+def last_text(body: dict[str, Any], endpoint: str) -> str:
     """The text of the last message, or the prompt, or what is to be embedded, or what is looked for."""
-    messages = body.get("messages")
-    said = messages[-1].get("content") if messages else body.get("prompt") or body.get("input") or body.get("query")
+    said = body.get(SAID[endpoint][0])
+    if endpoint == "chat":
+        said = said[-1].get("content") if said else None
     if isinstance(said, str):
         return said
     if isinstance(said, list):

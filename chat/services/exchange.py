@@ -186,7 +186,7 @@ class Exchange:
 
     def _record(self) -> Record | None:
         try:
-            return record_of(self.call.body, self.call.session_key, self.tally)
+            return record_of(self.call.body, self.call.endpoint.name, self.call.session_key, self.tally)
         except Exception:  # what can't be recorded must still be paid
             logger.exception("%s: its text could not be recorded", self.call.request_id)
             return None

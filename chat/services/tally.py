@@ -6,10 +6,12 @@ from typing import Any
 from providers.requesters.errors import BadAnswer
 from providers.requesters.forms import Answer
 from providers.requesters.sse import DONE, Event, read_events
+from providers.requesters.usage import usage_of
 
 JSON = dict[str, Any]
 
 EVENTS = "text/event-stream"
+LAST_EVENTS = frozenset({"transcript.text.done", "speech.audio.done"})
 MOST_TOOL_CALLS = 256
 LONGEST_NAME = 256
 # Fields of a delta that a caller waits for.
@@ -47,21 +49,20 @@ class Tally:
         """Take an answer in that may be no JSON: a text counts as what was said, sound says nothing."""
         if answer.content_type.startswith(EVENTS):
             for event in read_events([answer.raw or b""]):
-                self._transcript(event)
+                self._last_event(event)
         elif answer.content_type.startswith("text/"):
             self._keep(self.texts, (answer.raw or b"").decode(errors="replace"))
         else:
             self.take(answer.json)
 
-    def _transcript(self, event: Event) -> None:
-        """A transcription's stream ends with the whole text and its usage."""
-        if event.data != DONE and (said := _parse(event)).get("type") == "transcript.text.done":
+    def _last_event(self, event: Event) -> None:
+        """A stream of a transcript or of sound ends with the whole text, if there is one, and the usage."""
+        if event.data != DONE and (said := _parse(event)).get("type") in LAST_EVENTS:
             self.take(said)
 
     def take(self, answer: JSON) -> None:
         """Take a whole answer in."""
-        usage = answer.get("usage")
-        self.usage = usage if isinstance(usage, dict) else None
+        self.usage = usage_of(answer)
         if answer.get("text"):
             self._keep(self.texts, answer["text"])  # a transcription
         self._choices(answer.get("choices") or (), "message")

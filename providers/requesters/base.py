@@ -146,6 +146,8 @@ class Requester:
         raw = upstream.read()
         content_type = upstream.headers.get("content-type", "")
         if operation in OPAQUE and "json" not in content_type:
+            if "html" in content_type:
+                raise BadAnswer("upstream answered with a web page")
             return Answer({}, raw, content_type or "application/octet-stream")
         payload = _load(raw)
         if payload.get("error"):

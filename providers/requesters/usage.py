@@ -51,6 +51,15 @@ class Usage:
         return cls(prompt - read - write, read, write, output, min(reasoning, output))
 
 
+def usage_of(answer: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Where an answer says what it used: `usage`, or `meta.tokens` as servers with Cohere's form of reranking have it
+    (SiliconFlow's and Xinference's references)."""
+    for said in (answer.get("usage"), _part(answer, "meta").get("tokens")):
+        if isinstance(said, dict):
+            return said
+    return None
+
+
 def _count(usage: Mapping[str, Any], name: str) -> int | None:
     value = usage.get(name)
     if isinstance(value, float) and value.is_integer():

@@ -9,6 +9,7 @@ from chat.services import bounds
 from chat.services.conversations import last_text, record_of
 from chat.services.tally import Tally
 from providers.requesters.errors import BadAnswer
+from providers.requesters.forms import FilePart
 from providers.requesters.sse import Event
 
 
@@ -82,23 +83,28 @@ def test_odd_answers_are_refused_or_ignored_but_never_crash(said: dict[str, Any]
 
 
 @pytest.mark.parametrize(
-    ("body", "text"),
+    ("endpoint", "body", "text"),
     [
-        ({"messages": [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]}, "b"),
-        ({"messages": [{"role": "user", "content": [{"type": "text", "text": "c"}, {"type": "image_url"}]}]}, "c"),
-        ({"messages": [{"role": "assistant", "content": None}]}, ""),
-        ({"prompt": "p"}, "p"),
-        ({"prompt": ["p", "q"]}, "p\nq"),
-        ({"input": [[1, 2], [3]]}, ""),
+        ("chat", {"messages": [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]}, "b"),
+        ("chat", {"messages": [{"content": [{"type": "text", "text": "c"}, {"type": "image_url"}]}]}, "c"),
+        ("chat", {"messages": [{"role": "assistant", "content": None}]}, ""),
+        ("completion", {"prompt": "p"}, "p"),
+        ("completion", {"prompt": ["p", "q"]}, "p\nq"),
+        ("embedding", {"input": [[1, 2], [3]]}, ""),
+        ("rerank", {"query": "q", "documents": ["d"]}, "q"),
+        ("moderation", {"input": [{"type": "text", "text": "t"}, {"type": "image_url"}]}, "t"),
+        ("transcription", {"file": FilePart("a.wav", "audio/wav", b"sound")}, ""),
+        ("transcription", {"prompt": FilePart("a.wav", "audio/wav", b"sound")}, ""),
+        ("image", {"prompt": "p", "messages": [{"content": "something else"}]}, "p"),
     ],
 )
-def test_the_last_text(body: dict[str, Any], text: str) -> None:
-    assert last_text(body) == text
+def test_the_last_text(endpoint: str, body: dict[str, Any], text: str) -> None:
+    assert last_text(body, endpoint) == text
 
 
 def test_a_record_has_no_nul_and_is_cut(settings: Any) -> None:
     settings.HISTORY_MAX_CHARS = 10
-    record = record_of({"messages": [{"role": "user", "content": "a\0" + "b" * 50}]}, "", Tally(10))
+    record = record_of({"messages": [{"role": "user", "content": "a\0" + "b" * 50}]}, "chat", "", Tally(10))
     assert record is not None
     assert record.prompt == "a\ufffdbbbbbbbb"
     assert record.is_truncated
@@ -107,8 +113,8 @@ def test_a_record_has_no_nul_and_is_cut(settings: Any) -> None:
 def test_without_history_no_text_is_kept(settings: Any) -> None:
     settings.HISTORY = False
     body = {"messages": [{"role": "user", "content": "private"}]}
-    assert record_of(body, "", Tally(10)) is None
-    assert "private" not in repr(record_of(body, "session", Tally(10)))
+    assert record_of(body, "chat", "", Tally(10)) is None
+    assert "private" not in repr(record_of(body, "chat", "session", Tally(10)))
 
 
 def test_a_prompt_is_bounded_by_its_bytes_and_an_attachment_by_a_constant() -> None:

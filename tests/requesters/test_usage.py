@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from providers.requesters.usage import Usage
+from providers.requesters.usage import Usage, usage_of
 
 
 def openai(prompt: Any = 100, completion: Any = 20, total: Any = None, **parts: Any) -> dict[str, Any]:
@@ -31,6 +31,19 @@ def openai(prompt: Any = 100, completion: Any = 20, total: Any = None, **parts: 
         ({"total_tokens": 8, "completion_tokens": 3}, Usage(5, 0, 0, 3)),
         ({"completion_tokens": 3}, Usage(0, 0, 0, 3)),
         ({"prompt_tokens": 0, "completion_tokens": 0}, Usage()),
+        # images and transcriptions: platform.openai.com/docs/api-reference/images, audio
+        (
+            {
+                "input_tokens": 50,
+                "output_tokens": 4160,
+                "total_tokens": 4210,
+                "input_tokens_details": {"image_tokens": 0},
+            },
+            Usage(50, 0, 0, 4160),
+        ),
+        ({"type": "tokens", "input_tokens": 14, "output_tokens": 45, "total_tokens": 59}, Usage(14, 0, 0, 45)),
+        ({"input_tokens": 50, "input_tokens_details": {"cached_tokens": 20}}, Usage(30, 20)),
+        ({"prompt_tokens": 7, "input_tokens": 50}, Usage(7)),
         # a part is never larger than its whole
         (openai(prompt_tokens_details={"cached_tokens": 300}), Usage(0, 100, 0, 20, 0)),
         (
@@ -54,7 +67,23 @@ def test_usage_becomes_disjoint_buckets(usage: dict[str, Any], expected: Usage) 
 @pytest.mark.parametrize(
     "usage",
     [None, {}, [], "usage", 7, {"prompt_tokens": None}, {"prompt_tokens": "many"}, {"prompt_tokens": -1},
-     {"total_tokens": float("nan")}, {"total_tokens": float("inf")}, {"input_tokens": 5}],
+     {"total_tokens": float("nan")}, {"total_tokens": float("inf")}, {"input_tokens": "5"},
+     {"type": "duration", "seconds": 3}, {"search_units": 1}],
 )  # fmt: skip
 def test_no_usable_number_is_none(usage: Any) -> None:
     assert Usage.from_openai(usage) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ({"usage": {"total_tokens": 9}, "meta": {"tokens": {"input_tokens": 3}}}, {"total_tokens": 9}),
+        ({"meta": {"tokens": {"input_tokens": 3}}}, {"input_tokens": 3}),
+        ({"usage": None, "meta": {"tokens": {"input_tokens": 3}}}, {"input_tokens": 3}),
+        ({"meta": {"tokens": None, "billed_units": {"search_units": 1}}}, None),
+        ({"meta": [], "usage": 7}, None),
+        ({}, None),
+    ],
+)
+def test_where_an_answer_says_what_it_used(answer: dict[str, Any], expected: dict[str, Any] | None) -> None:
+    assert usage_of(answer) == expected

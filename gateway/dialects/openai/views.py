@@ -79,7 +79,8 @@ def _whole(request: HttpRequest, call: Call) -> HttpResponse:
     finally:
         stop_watching()
     answer = done.answer
-    return json_response(answer.raw or answer.json, headers=done.headers, content_type=answer.content_type)
+    content = answer.json if answer.raw is None else answer.raw
+    return json_response(content, headers=done.headers, content_type=answer.content_type)
 
 
 def _stream(request: HttpRequest, call: Call) -> StreamingHttpResponse:
