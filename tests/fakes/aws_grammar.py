@@ -1,8 +1,8 @@
 """What Bedrock's Converse and InvokeModel (Titan) accept, as far as the gateway uses them; the rest is a Violation.
 
 The shapes are botocore's own service model, walked to the leaves; the rules about turns are from docs.aws.amazon.com
-(bedrock/latest/APIReference/API_runtime_Message, userguide: tool-use, prompt-caching, model-parameters-titan-embed-text,
-claude-messages-extended-thinking) and from the messages of the refusals.
+(bedrock/latest/APIReference/API_runtime_Message, userguide: tool-use, prompt-caching, model-parameters-titan-embed-
+text, claude-messages-extended-thinking) and from the messages of the refusals.
 """
 
 import base64
