@@ -63,6 +63,10 @@ def split(messages: Any, *, takes_thinking: bool, takes_cache: bool) -> tuple[Bl
     return reader.system, reader.turns
 
 
+def signed_thinking(message: JSON) -> Blocks:
+    return [block for each in message.get("thinking_blocks") or [] if (block := _thinking(each))]
+
+
 def cache_point(control: Any = None) -> JSON:
     """From Anthropic's cache_control, whose lifetime may be said."""
     lifetime = control.get("ttl") if isinstance(control, dict) else None
@@ -93,8 +97,7 @@ class _Reader:
 
     def assistant(self, message: JSON) -> None:
         """Thinking first and with its signature, or the vendor refuses; that of other vendors can't go back."""
-        given = message.get("thinking_blocks") or [] if self.takes_thinking else []
-        thinking = [block for each in given if (block := _thinking(each))]
+        thinking = signed_thinking(message) if self.takes_thinking else []
         calls = [_tool_use(call) for call in message.get("tool_calls") or []]
         content = self.content(message)
         self.add("assistant", thinking + (content + calls if calls else _worded(content)))
@@ -106,10 +109,12 @@ class _Reader:
         blocks = self.content(message)
         content = [block for block in blocks if "cachePoint" not in block] or [{"text": FILLER}]
         result = {"toolResult": {"toolUseId": _call_id(message["tool_call_id"]), "content": content}}
-        # The point may stand after a result only, not in it.
+        # A point may stand after the results only: neither in one nor between two.
         after = [block for block in blocks if "cachePoint" in block][-1:]
         if self.turns and "toolResult" in self.turns[-1]["content"][0]:
-            self.turns[-1]["content"] += [result, *after]
+            before = self.turns[-1]["content"]
+            after = after or [block for block in before if "cachePoint" in block]
+            before[:] = [*(block for block in before if "cachePoint" not in block), result, *after]
         else:
             self.add("user", [result, *after])
 

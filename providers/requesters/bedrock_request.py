@@ -8,9 +8,8 @@ claude-messages-extended-thinking, prompt-caching) and the providers' pages ther
 from collections.abc import Mapping
 from typing import Any
 
-from providers.requesters.anthropic_messages import has_bare_tool_turn
 from providers.requesters.anthropic_request import BUDGET_MODELS, BUDGETS, EFFORTS, MIN_BUDGET
-from providers.requesters.bedrock_messages import cache_point, split
+from providers.requesters.bedrock_messages import cache_point, signed_thinking, split
 from providers.requesters.errors import BadRequest
 
 JSON = dict[str, Any]
@@ -211,7 +210,7 @@ class _Asked:
             return None
         if wish.get("type") != "enabled":
             return wish
-        if has_bare_tool_turn(self.body.get("messages")):
+        if _has_bare_tool_turn(self.body.get("messages")):
             return None
         # The budget is a part of the limit, which is never raised: the caller's funds were held for just that much.
         budget = max(int(wish.get("budget_tokens") or 0), MIN_BUDGET)
@@ -224,6 +223,12 @@ def _limit(body: JSON, config: Config) -> int | None:
     given = [body.get(name) for name in ("max_completion_tokens", "max_tokens")]
     limits = [limit for limit in (*[each for each in given if each is not None][:1], config.get("maxTokens")) if limit]
     return min(limits) if limits else None
+
+
+def _has_bare_tool_turn(messages: Any) -> bool:
+    """Whether the last assistant turn called a tool and came back without what it thought."""
+    spoken = [message for message in messages or [] if message.get("role") == "assistant"]
+    return bool(spoken and spoken[-1].get("tool_calls") and not signed_thinking(spoken[-1]))
 
 
 def _is_forced(choice: Any) -> bool:
