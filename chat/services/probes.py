@@ -200,7 +200,11 @@ def _listed(provider: Provider) -> str:
     accesses = accesses_of(provider)
     if not accesses:
         raise AuthFailed("It has no enabled key.")
-    names = [model.id for model in accesses[0].requester.list_models()]
+    requester = accesses[0].requester
+    if "models" not in requester.paths:
+        requester.check()
+        return "It answers. It has no list of models: add one to test a call."
+    names = [model.id for model in requester.list_models()]
     shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
     count = "1 model" if len(names) == 1 else f"{len(names)} models"
     return f"It answers and lists {count}{': ' if names else ''}{shown}. Add a model to test a call."

@@ -112,8 +112,8 @@ PATHS: JSON = {
     "/v1/rerank": call(
         "rerank",
         "Order documents by how well they answer",
-        "The form that Jina, Cohere and vLLM share.",
-        ("RerankRequest", {"model": "jina-reranker-v2", "query": "a greeting", "documents": ["hello", "a bridge"]}),
+        "The form that most rerankers share.",
+        ("RerankRequest", {"model": "bge-reranker-v2-m3", "query": "a greeting", "documents": ["hello", "a bridge"]}),
         answer("RerankAnswer", {"results": [{"index": 0, "relevance_score": 0.9}], "usage": USED}, CALL_HEADERS),
     ),
     "/v1/images/generations": call(
