@@ -37,7 +37,7 @@ def read_form(request: HttpRequest) -> tuple[dict[str, Any], int]:
 
     Raises a BodyError.
     """
-    if not request.META.get("CONTENT_TYPE", "").startswith(FORM):
+    if not request.META.get("CONTENT_TYPE", "").lower().startswith(FORM):
         raise BodyNotForm(f"Send {FORM}.")
     raw = read_body(request)
     meta = {**request.META, "CONTENT_LENGTH": str(len(raw))}

@@ -115,7 +115,7 @@ class Requester:
     def url(self, operation: str, body: JSON, *, is_stream: bool = False) -> str:
         """`body` is in the inner form: some vendors have the model in the path."""
         if operation == "rerank":
-            return address(self.endpoint.base_url, self.paths[operation], body)
+            return address(self.endpoint, self.paths[operation], body)
         return self.endpoint.base_url.rstrip("/") + self.paths[operation]
 
     def sign(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Mapping[str, str]:

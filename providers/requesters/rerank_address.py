@@ -1,26 +1,29 @@
 """Where reranking lives when it is not at {base URL}/rerank: Bailian has it under a path of its own, for one.
 
 A model's extra arguments say so: `rerank_url`, a whole URL, or `rerank_path`, from the base URL on. They are read here
-and go no further.
+and go no further. The provider's key goes where they lead: to the base URL's own origin, or to one that the provider's
+setting `allow_rerank_origin` names (a text such as https://host, or a list of such).
 """
 
 from typing import Any
 
 from providers.requesters.connections import parse_target
-from providers.requesters.errors import BadRequest, EgressRefused
+from providers.requesters.errors import EgressRefused
+from providers.requesters.forms import Endpoint
 
 URL, PATH = "rerank_url", "rerank_path"
+ALLOWED = "allow_rerank_origin"
 # The operator's, in a model's extra arguments. To be kept out of callers' bodies: the provider's key goes there.
 OPERATORS_ONLY = frozenset({URL, PATH})
 
 
-def address(base_url: str, default_path: str, body: dict[str, Any]) -> str:
-    """The whole URL. Raises BadRequest."""
+def address(endpoint: Endpoint, default_path: str, body: dict[str, Any]) -> str:
+    """The whole URL. Raises EgressRefused: what is wrong with it is the operator's, and another deployment may do."""
     url, path = _text(body, URL), _text(body, PATH) or default_path
     if not url:
-        return f"{base_url.rstrip('/')}/{path.lstrip('/')}"
-    if _origin(url) != _origin(base_url):
-        raise BadRequest("rerank_url must begin as the provider's base URL does: its key is sent there", param=URL)
+        return f"{endpoint.base_url.rstrip('/')}/{path.lstrip('/')}"
+    if _origin(url) not in map(_origin, (endpoint.base_url, *_allowed(endpoint))):
+        raise EgressRefused(f"{URL} leads away from the provider's base URL, and {ALLOWED} does not name its origin")
     return url
 
 
@@ -30,17 +33,19 @@ def without_address(body: dict[str, Any]) -> dict[str, Any]:
     return {name: body[name] for name in body if name not in OPERATORS_ONLY}
 
 
+def _allowed(endpoint: Endpoint) -> list[str]:
+    named = endpoint.config.get(ALLOWED) or []
+    return [str(each) for each in named] if isinstance(named, list) else [str(named)]
+
+
 def _text(body: dict[str, Any], name: str) -> str:
     value = body.get(name) or ""
     if not isinstance(value, str):
-        raise BadRequest(f"{name} must be a text", param=name)
+        raise EgressRefused(f"{name} must be a text")
     return value
 
 
 def _origin(url: str) -> tuple[str, str, int]:
-    """As the transport reads it, so that no spelling means one host here and another there."""
-    try:
-        target = parse_target(url)
-    except EgressRefused as error:
-        raise BadRequest(error.message, param=URL) from error
+    """As the transport reads it, so that no spelling means one host here and another there. Raises EgressRefused."""
+    target = parse_target(url)
     return target.scheme, target.host, target.port

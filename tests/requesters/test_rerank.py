@@ -11,6 +11,7 @@ from providers.requesters.errors import (
     AuthFailed,
     BadAnswer,
     BadRequest,
+    EgressRefused,
     ProviderError,
     RateLimited,
     Unavailable,
@@ -267,14 +268,35 @@ def test_the_usual_path_may_be_named(reranker: Requester, fake: FakeReranker) ->
 def test_the_key_goes_to_the_provider_s_own_origin_only(reranker: Requester, fake: FakeReranker, url: Any) -> None:
     if isinstance(url, str):
         url = url.replace("{port}", str(fake.port))
-    with pytest.raises(BadRequest) as caught:
+    with pytest.raises(EgressRefused) as caught:
         reranker.ask("rerank", {**BODY, "rerank_url": url})
-    assert (caught.value.param, fake.seen) == ("rerank_url", [])
+    assert caught.value.retryable  # by another deployment: the address is none of the caller's
+    assert fake.seen == []
+
+
+@every
+@pytest.mark.parametrize("as_list", [False, True])
+def test_another_origin_is_called_when_the_provider_s_settings_name_it(
+    fakes: dict[str, FakeReranker], fake: FakeReranker, transport: Transport, vendor: str, as_list: bool
+) -> None:
+    allowed = ["https://spare.test", f"{fake.origin}/any/path"] if as_list else fake.origin
+    endpoint = Endpoint("https://r.test/v1", fake.key, PATIENT, config={"allow_rerank_origin": allowed})
+    reranker = KINDS[vendor][1](endpoint, transport)
+    assert reranker.ask("rerank", {**BODY, "rerank_url": fake.origin + fake.other_path}).json["results"]
+    with pytest.raises(EgressRefused):
+        reranker.ask("rerank", {**BODY, "rerank_url": f"http://127.0.0.1:{fake.port + 1}/rerank"})
+
+
+@pytest.mark.parametrize("allowed", [True, 5, "*", "https://", {"a": "b"}, [None]])
+def test_a_setting_that_names_no_origin_allows_none(transport: Transport, allowed: Any) -> None:
+    reranker = Requester(Endpoint("https://r.test/v1", "k", config={"allow_rerank_origin": allowed}), transport)
+    with pytest.raises(EgressRefused):
+        reranker.url("rerank", {**BODY, "rerank_url": "https://elsewhere.test/rerank"})
 
 
 @every
 def test_a_path_is_a_text_and_stays_at_the_origin(reranker: Requester, fake: FakeReranker) -> None:
-    with pytest.raises(BadRequest):
+    with pytest.raises(EgressRefused):
         reranker.ask("rerank", {**BODY, "rerank_path": ["x"]})
     for path in ("//evil.test/x", "@evil.test/x", "https://evil.test/x"):
         url = reranker.url("rerank", {**BODY, "rerank_path": path})

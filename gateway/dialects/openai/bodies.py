@@ -1,11 +1,12 @@
 """The few fields of a body that the gateway itself acts on. All others pass through untouched."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from chat.errors import BadCall
 from providers.requesters.forms import FilePart
+from providers.requesters.rerank_address import OPERATORS_ONLY
 
 JSON = dict[str, Any]
 
@@ -93,14 +94,11 @@ def check_embedding(body: JSON) -> None:
     _check(body, (MODEL, INPUT, *STREAM))
 
 
-NOT_THE_CALLERS = Rule("rerank_url", lambda value: False, "nothing: only a model's row may say it")
 RERANK = (
     MODEL,
     Rule("query", _is_text, "a text", is_required=True),
     Rule("documents", _is_documents, f"a list of 1 to {MOST_PIECES} texts or objects", is_required=True),
     Rule("top_n", _is_count, "a whole number above 0"),
-    NOT_THE_CALLERS,
-    replace(NOT_THE_CALLERS, field="rerank_path"),
 )
 IMAGE = (MODEL, Rule("prompt", _is_text, "a text", is_required=True), *LIMITS[2:3])
 SPEECH = (
@@ -117,6 +115,8 @@ TRANSCRIPTION = (
 
 def check_rerank(body: JSON) -> None:
     _check(body, RERANK)
+    for name in sorted(OPERATORS_ONLY & body.keys()):
+        raise BadCall(f"Invalid '{name}': only a model's row may say it.", name)
 
 
 def check_image(body: JSON) -> None:

@@ -87,6 +87,24 @@ def test_a_files_name_adds_no_header(kinds: Kinds, name: str) -> None:
     assert kinds.fake.seen[-1].body == {"model": "transcription-model", "file": WAVE}
 
 
+@pytest.mark.parametrize("name", ["rerank_url", "rerank_path"])
+def test_where_reranking_lives_is_not_the_callers_to_say_not_even_by_nothing(kinds: Kinds, name: str) -> None:
+    answer = kinds.ask("rerank", **{name: None})
+    assert (answer.status_code, answer.json()["error"]["param"], kinds.fake.seen) == (400, name, [])
+
+
+def test_where_it_lives_is_the_models_to_say(kinds: Kinds) -> None:
+    extra_args = {"rerank_path": "rerank?kind=fast", "rerank_url": f"{kinds.fake.origin}/v1/rerank"}
+    factories.model(factories.provider(kinds.fake), "elsewhere", kind="rerank", extra_args=extra_args)
+    assert kinds.ask("rerank", model="elsewhere").status_code == 200
+    assert kinds.fake.seen[-1].body.keys() == {"model", "query", "documents", "top_n"}
+    away = factories.provider(kinds.fake, base_url="http://127.0.0.1:1/v1", retries=0)
+    factories.model(away, "away", kind="rerank", extra_args=extra_args)
+    answer = kinds.ask("rerank", model="away")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "egress_refused")
+    assert len(kinds.fake.seen) == 1
+
+
 def test_what_is_recorded_is_what_was_asked_whatever_stands_beside_it(kinds: Kinds) -> None:
     kinds.ask("image", messages=[{"role": "user", "content": "a harmless question"}], documents=["another"])
     thread = Thread.objects.get()
