@@ -115,7 +115,10 @@ class Exchange:
             return body, ()
         if target.unknown_params == UnknownParams.REFUSE:
             raise UnknownParameter(f"{target.provider_name} does not know {', '.join(unknown)}", param=unknown[0])
-        return {name: value for name, value in body.items() if name not in target.learned}, tuple(unknown)
+        known = {name: value for name, value in body.items() if name not in target.learned}
+        renamed = _limits_renamed(body, target)
+        left_out = [name for name in unknown if not (renamed and name in bounds.OUTPUT_FIELDS)]
+        return {**known, **renamed}, tuple(left_out)
 
     def _tell(self, reply: Reply) -> None:
         """The names are the caller's, so only harmless ones go in a header."""
@@ -218,10 +221,24 @@ def _learn(target: Target, body: JSON, error: BadRequest) -> bool:
     name = error.param if error.upstream_code in UNKNOWN_CODES else None
     if name is None or name not in body or name in NEEDED or name in target.learned:
         return False
-    if target.unknown_params == UnknownParams.REFUSE:
+    if target.unknown_params == UnknownParams.REFUSE or _is_last_limit(name, target):
         return False
     target.learned.add(name)
     return True
+
+
+def _is_last_limit(name: str, target: Target) -> bool:
+    """Without any limit an answer could outgrow its hold: one of the two fields has to stay."""
+    return name in bounds.OUTPUT_FIELDS and not target.learned.isdisjoint(bounds.OUTPUT_FIELDS)
+
+
+def _limits_renamed(body: JSON, target: Target) -> JSON:
+    """The answer's limit under its other name, where the upstream does not know the one it came by (OpenAI's reasoning
+    models refuse `max_tokens`): it may be what keeps the answer within its hold."""
+    stated = [body[name] for name in bounds.OUTPUT_FIELDS if body.get(name)]
+    if not stated or target.learned.isdisjoint(bounds.OUTPUT_FIELDS):
+        return {}
+    return {name: min(stated) for name in bounds.OUTPUT_FIELDS if name not in target.learned}
 
 
 def _tokens(usage: Usage) -> Tokens:
