@@ -7,7 +7,9 @@ import sys
 from bench.postgres import PostgresServer
 from bench.processes import BenchError
 
-ON_POSTGRESQL = ["tests/accounts", "tests/chat", "tests/commands", "tests/common", "tests/console", "tests/gateway"]
+ON_POSTGRESQL = [
+    f"tests/{name}" for name in ("accounts", "chat", "commands", "common", "console", "gateway", "providers", "routing")
+]
 # Browsers, the embedded model and served gateways choose their databases themselves.
 NOT_AGAIN = "not browser and not embedded"
 
