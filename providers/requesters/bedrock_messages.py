@@ -169,13 +169,13 @@ class _Reader:
         return self._document(name, DOCUMENTS.get(kind) or name.rpartition(".")[2].lower(), data)
 
     def doc(self, part: JSON) -> JSON:
-        """BRConnector's: {name, format, size, source: {bytes}}, the bytes a list or, as JavaScript writes a
+        """A `doc` part: {name, format, size, source: {bytes}}, the bytes a list or, as JavaScript writes a
         Uint8Array, an object of numbers by their position."""
         doc = part["doc"]
         values = doc["source"]["bytes"]
-        if isinstance(values, dict):
-            values = [values[position] for position in sorted(values, key=int)]
         try:
+            if isinstance(values, dict):
+                values = [values[position] for position in sorted(values, key=int)]
             data = b64encode(bytes(values)).decode()
         except ValueError as error:
             raise BadRequest("a document's bytes must be numbers from 0 to 255", param="messages") from error

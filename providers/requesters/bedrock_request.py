@@ -101,8 +101,9 @@ def _add_cache_points(request: JSON, settings: Any) -> None:
     places = [request["toolConfig"]["tools"]] if "tools" in fields and "toolConfig" in request else []
     places += [request["system"]] if "system" in fields and "system" in request else []
     if "messages" in fields:
-        wanted = settings.get("messagePositions") or ()
-        places += [turns[position]["content"] for position in wanted if -len(turns) <= position < len(turns)]
+        given = settings.get("messagePositions") or ()
+        wanted = {position % len(turns) for position in given if -len(turns) <= position < len(turns)}
+        places += [turns[position]["content"] for position in sorted(wanted)]
     every = [request.get("toolConfig", {}).get("tools", []), request.get("system", [])]
     every += [turn["content"] for turn in turns]
     left = MAX_CACHE_POINTS - sum("cachePoint" in block for blocks in every for block in blocks)
