@@ -71,7 +71,8 @@ def build(body: JSON, config: Config) -> JSON:
     request |= {name: part for name, part in parts.items() if part}
     if body.get("service_tier") in SERVICE_TIERS:
         request.setdefault("serviceTier", {"type": body["service_tier"]})
-    _add_cache_points(request, config.get("promptCache"))
+    if asked.takes_cache:
+        _add_cache_points(request, config.get("promptCache"))
     return request
 
 
@@ -142,7 +143,7 @@ class _Asked:
         if self.thinking:
             fields["thinking"] = self.thinking
         effort = self.body.get("reasoning_effort")
-        if effort and "reasoning_effort" not in self.dropped:
+        if effort in EFFORTS and "reasoning_effort" not in self.dropped:
             if (self.thinking or {}).get("type") == "adaptive":
                 fields["output_config"] = {**(fields.get("output_config") or {}), "effort": EFFORTS[effort]}
             elif "gpt-oss" in self.family:
