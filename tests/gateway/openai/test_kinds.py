@@ -15,7 +15,7 @@ from accounts.services.keys import IssuedKey
 from chat.models import Thread
 from providers.models import Kind
 from tests import factories
-from tests.fakes.kinds import IMAGE, SOUND, FakeKinds
+from tests.fakes.kinds import IMAGE, PICTURE_URL, PLAIN, SOUND, SOUNDS, FakeKinds
 
 WAVE = b"RIFF\x24\x00\x00\x00WAVEfmt " + b"\x00" * 4000
 BODIES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -103,6 +103,10 @@ def test_images(kinds: Kinds) -> None:
     assert IMAGE not in thread.messages.encode()
 
 
+def test_images_by_their_address(kinds: Kinds) -> None:
+    assert kinds.ask("image", response_format="url", n=1).json()["data"] == [{"url": PICTURE_URL}]
+
+
 def test_images_that_report_tokens_cost_what_they_report(kinds: Kinds) -> None:
     usage = {
         "input_tokens": 10,
@@ -125,8 +129,14 @@ def test_speech_is_sound(kinds: Kinds) -> None:
     assert Thread.objects.get().prompt == "hello there"
 
 
+@pytest.mark.parametrize("wanted", sorted(SOUNDS))
+def test_sound_has_the_type_that_the_upstream_gives_it(kinds: Kinds, wanted: str) -> None:
+    assert kinds.ask("speech", response_format=wanted).headers["content-type"] == SOUNDS[wanted]
+
+
 def test_moderations(kinds: Kinds) -> None:
-    assert kinds.ask("moderation").json()["results"] == [{"flagged": True}]
+    [result] = kinds.ask("moderation").json()["results"]
+    assert (result["flagged"], result["categories"]["violence"]) == (True, True)
     assert (charge().endpoint, charge().usage_source) == ("moderation", "estimated")
 
 
@@ -149,19 +159,23 @@ def test_transcriptions(kinds: Kinds) -> None:
 
 def test_lists_in_a_form_stay_lists(kinds: Kinds) -> None:
     kinds.transcribe(**{"timestamp_granularities[]": ["word", "segment"], "response_format": "verbose_json"})
-    raw = [key for key in kinds.fake.seen[-1].body if key.startswith("timestamp")]
-    assert raw == ["timestamp_granularities[]"]
+    assert kinds.fake.seen[-1].body["timestamp_granularities[]"] == ["word", "segment"]
 
 
 @pytest.mark.parametrize("wanted", ["text", "srt", "vtt"])
 def test_a_transcript_may_be_plain_text(kinds: Kinds, wanted: str) -> None:
-    text = "1\n00:00 --> 00:01\nhello\n"
-    kinds.fake.reply("transcription-model", text.encode(), headers={"Content-Type": "text/plain; charset=utf-8"})
     answer = kinds.transcribe(response_format=wanted)
+    text = PLAIN[wanted].format(f"{len(WAVE)} bytes of sound")
     assert answer.content.decode() == text
-    assert answer.headers["content-type"].startswith("text/plain")
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
     assert Thread.objects.get().completion == text
-    assert charge().output_tokens == 6
+    assert charge().output_tokens == -(-len(text) // 4)
+
+
+def test_a_transcript_may_be_long_winded(kinds: Kinds) -> None:
+    answer = kinds.transcribe(response_format="verbose_json", **{"timestamp_granularities[]": ["word"]}).json()
+    assert (answer["duration"], answer["words"][0]["word"], "segments" in answer) == (0.5, str(len(WAVE)), False)
+    assert Thread.objects.get().completion == answer["text"]
 
 
 def test_a_streamed_transcript_is_weighed_by_its_last_event(kinds: Kinds) -> None:
