@@ -15,7 +15,15 @@ from chat.services import race
 from chat.services.calls import Call
 from chat.services.plan import Plan
 from providers.requesters.call import CancelToken, Timeouts
-from providers.requesters.errors import AuthFailed, ProviderError, RateLimited, Timeout, Unavailable
+from providers.requesters.errors import (
+    AuthFailed,
+    Cancelled,
+    ModelNotFound,
+    OutOfPatience,
+    ProviderError,
+    RateLimited,
+    Unavailable,
+)
 from providers.services import board_sync
 from providers.services.board import board
 from providers.services.choice import keys_in_turn, standing_of
@@ -27,6 +35,8 @@ FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 5.0  # who is asked to wait longer than that is better told so
 SLICE_SECONDS = 0.1
 KEY_TROUBLE = (AuthFailed, RateLimited)  # another key of the same provider may do
+# Many servers of chat models have no such path: their 404 is not about the model.
+RARE_ENDPOINTS = frozenset({"completion"})
 HEADER_SAFE = " /:@._-()"
 LONGEST_ROUTE = 500
 
@@ -73,7 +83,7 @@ class Attempts:
                 self._failures[id(target)] = failure
                 special = self.plan.special.get(type(failure))
                 if special:
-                    queue = deque(each for each in special if id(each) not in self._failures)
+                    queue = deque(self._callable([each for each in special if id(each) not in self._failures]))
                 elif not failure.retryable:
                     raise
             if not queue:
@@ -95,8 +105,7 @@ class Attempts:
     # Who is next
 
     def _callable(self, targets: list[Target]) -> list[Target]:
-        standings = (each for each in self.plan.standings() if any(each.target is target for target in targets))
-        return [each.target for each in standings if not each.why_not or each.is_last_resort]
+        return [each.target for each in self.plan.standings(targets) if not each.why_not or each.is_last_resort]
 
     def _another_round(self) -> list[Target]:
         """Those whose failure may have passed, after a pause; none when it is no use waiting."""
@@ -123,12 +132,12 @@ class Attempts:
     def _sleep(self, seconds: float) -> None:
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
-            self.call.token.check()
+            self._check_wanted(self.call.token)
             time.sleep(min(left, SLICE_SECONDS))
 
     def _refusal(self) -> ProviderError:
         """Nobody could even be asked."""
-        standings = [each for each in self.plan.standings() if each.why_not]
+        standings = [each for each in self.plan.standings(self.plan.targets) if each.why_not]
         if not standings:
             return Unavailable("No deployment is left to try.")
         return min(standings, key=lambda each: each.seconds or inf).refusal()
@@ -137,17 +146,26 @@ class Attempts:
 
     def _first_answer(self, target: Target, others: deque[Target], send: Send) -> Reply:
         """The deployment's answer; where that is wished, the next one's as well when the first is slow today."""
-        slow_ms = board().traffic_of(target).slow_ms if target.is_hedged and others else None
-        if slow_ms is None:
+        slow_ms = board().traffic_of(target).slow_ms if target.is_hedged else None
+        second = next((each for each in others if each.name == target.name), None)  # fallbacks are for failures
+        if slow_ms is None or second is None:
             return self._ask(target, send, self.call.token)
-        second = others[0]
         return race.first(
             lambda token: self._ask(target, send, token),
-            lambda token: self._ask(second, send, token),
+            lambda token: self._follow(second, others, send, token),
             slow_ms / 1000,
             self.call.token,
             self._give_up,
         )
+
+    def _follow(self, second: Target, others: deque[Target], send: Send, token: CancelToken) -> Reply:
+        """The second of two requests; once it is sent, it is not the next one to try any more."""
+        others.remove(second)
+        try:
+            return self._ask(second, send, token)
+        except ProviderError as failure:
+            self._failures[id(second)] = failure
+            raise
 
     def _give_up(self, late: Reply) -> None:
         """The slower one of two answers: nobody will read it."""
@@ -166,9 +184,15 @@ class Attempts:
                 self._note(target, failure)
                 goes_on = accesses and failure.retryable and _is_elsewhere(failure, access, accesses[0])
                 if isinstance(failure, KEY_TROUBLE) or not goes_on:
-                    board().failed(target, access, failure)
+                    self._blame(target, access, failure)
                 if not goes_on:
                     raise
+
+    def _blame(self, target: Target, access: Access, failure: ProviderError) -> None:
+        """Let rest what failed, unless it failed at what this caller alone asks of it."""
+        is_other_path = isinstance(failure, ModelNotFound) and self.call.endpoint.name in RARE_ENDPOINTS
+        if not is_other_path and not isinstance(failure, AtCeiling):
+            board().failed(target, access, failure)
 
     def _open_accesses(self, target: Target) -> list[Access]:
         now = time.time()
@@ -179,6 +203,7 @@ class Attempts:
         return free or soft or accesses
 
     def _once(self, target: Target, access: Access, send: Send, token: CancelToken) -> Reply:
+        self._check_wanted(token)
         expected = self.plan.need.tokens
         if not board().begin(target, expected):
             raise AtCeiling(f"{target.provider_name} is {board().full(target, expected)}.")
@@ -195,11 +220,17 @@ class Attempts:
         board().answered(target, reply.first_byte_ms)
         return reply
 
+    def _check_wanted(self, token: CancelToken) -> None:
+        """An answer that is under way may be read to its end without its caller; a new one is not asked for."""
+        token.check()
+        if self.call.has_left:
+            raise Cancelled("the caller has left")
+
     def _limits(self, target: Target) -> Timeouts | None:
         """What is left of the deadline, where it is less than the provider's own patience."""
         left = self._deadline - time.monotonic()
         if left <= 0:
-            raise Timeout("the call's deadline is over")
+            raise OutOfPatience("the call's deadline is over")
         own = self.call.limits
         if own is None and left > target.timeouts.total - SLICE_SECONDS:
             return None

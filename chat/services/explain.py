@@ -51,7 +51,7 @@ def explain(call: Call) -> Explanation:
     first = plan.targets[0]
     if first.router is not None:
         return Explanation(call.model, first.name, [], _excluded(call, picture, plan, []), {}, None, first.router)
-    standings = plan.standings()
+    standings = plan.standings(plan.targets)
     usable = [each for each in standings if not each.why_not or each.is_last_resort]
     held_back = [_held_back(each) for each in standings if each not in usable]
     return Explanation(

@@ -29,9 +29,9 @@ class Plan:
         """All that the call may end at: its hold covers the dearest of them."""
         return [*self.targets, *(target for targets in self.special.values() for target in targets)]
 
-    def standings(self) -> list[Standing]:
-        """How each of `targets` stands now, in the order of trying: what rests is the last resort, the rest is out."""
-        found = [standing_of(target, self.need, board()) for target in self.targets]
+    def standings(self, targets: Iterable[Target]) -> list[Standing]:
+        """How each of them stands now, in the order of trying: what rests is the last resort, the rest is out."""
+        found = [standing_of(target, self.need, board()) for target in targets]
         return sorted(found, key=lambda each: (bool(each.why_not), bool(each.why_not) and not each.is_last_resort))
 
 

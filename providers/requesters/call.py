@@ -13,7 +13,15 @@ import requests
 import urllib3
 from urllib3 import exceptions as urllib3_exceptions
 
-from providers.requesters.errors import BadAnswer, Cancelled, ProviderError, Timeout, Truncated, Unavailable
+from providers.requesters.errors import (
+    BadAnswer,
+    Cancelled,
+    OutOfPatience,
+    ProviderError,
+    Timeout,
+    Truncated,
+    Unavailable,
+)
 
 CONNECT = "connect"
 FIRST_BYTE = "first byte"
@@ -112,8 +120,9 @@ class Call(urllib3.Timeout):
 
     def __init__(self, timeouts: Timeouts, token: CancelToken | None, *, allow_private: bool) -> None:
         # Not super().__init__: its validation costs more than the rest of this object, and its clock is not used.
-        self.timeouts = timeouts
         self.token = token or CancelToken()
+        self._own = timeouts
+        self.timeouts = timeouts = timeouts.within(self.token.limits)
         self.allow_private = allow_private
         self._limits = {
             CONNECT: timeouts.connect,
@@ -151,12 +160,23 @@ class Call(urllib3.Timeout):
             return Cancelled("the call was cancelled")
         causes = list(_causes(error))
         if any(isinstance(cause, TIMEOUTS) for cause in causes):
-            return Timeout(f"upstream {self._timer} timeout after {self._limits[self._timer]:g} seconds")
+            return self._timeout()
         for kind, named, message in BY_CAUSE:
             if any(isinstance(cause, kind) for cause in causes):
                 return named(message)
         named, message = BY_PHASE[self.phase]
         return named(message)
+
+    def _timeout(self) -> Timeout:
+        seconds = self._limits[self._timer]
+        own = {
+            CONNECT: self._own.connect,
+            FIRST_BYTE: self._own.first_byte,
+            IDLE: self._own.idle,
+            TOTAL: self._own.total,
+        }
+        kind = OutOfPatience if seconds < own[self._timer] else Timeout
+        return kind(f"upstream {self._timer} timeout after {seconds:g} seconds")
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

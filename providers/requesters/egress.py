@@ -100,8 +100,7 @@ class Transport:
     ) -> Upstream:
         """Returns when the response headers are here. Any status is an answer, but a redirect is a BadAnswer."""
         parse_target(url)
-        limits = cancel.limits if cancel else None
-        call = Call(timeouts.within(limits), cancel, allow_private=self.allow_private)
+        call = Call(timeouts, cancel, allow_private=self.allow_private)
         request = _prepare(method, url, headers, body)
         try:
             # requests takes any urllib3.Timeout, though its types do not say so.

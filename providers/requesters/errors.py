@@ -10,6 +10,7 @@ ProviderError
 ├── Unavailable      502  connection refused or lost, 5xx
 │   └── Overloaded   503  upstream says that it is too busy
 ├── Timeout          504  connect, first byte, idle or total
+│   └── OutOfPatience     the caller's own patience, shorter than the endpoint's
 ├── BadAnswer        502  an answer that cannot be used: not JSON, HTML, a redirect
 │   └── Truncated    502  a stream that ended before its end
 ├── EgressRefused    502  the address may not be called (see egress.py)
@@ -99,6 +100,10 @@ class Timeout(ProviderError):
     status = 504
     code = "upstream_timeout"
     retryable = True
+
+
+class OutOfPatience(Timeout):
+    """The caller asked for an answer sooner than the endpoint promises one: that says nothing about the endpoint."""
 
 
 class BadAnswer(ProviderError):

@@ -13,6 +13,7 @@ from providers.requesters.errors import (
     AuthFailed,
     BadAnswer,
     ModelNotFound,
+    OutOfPatience,
     ProviderError,
     RateLimited,
     Timeout,
@@ -142,7 +143,7 @@ class Board:
     def failed(self, target: Target, access: Access, error: ProviderError, now: float | None = None) -> None:
         """Let rest what this failure says should."""
         rule = _rule_for(error)
-        if rule is None or target.model_id is None:
+        if rule is None or target.model_id is None or (target.is_other_upstream and rule.scope != KEY):
             return
         now = time.time() if now is None else now
         subject = _subject(rule.scope, target, access)
@@ -165,7 +166,8 @@ class Board:
         with self.lock:
             for subject in _subjects(target, access):
                 rest = self.rests.get(subject)
-                if rest is not None and rest.since < started:
+                is_of_another = target.is_other_upstream and subject[0] is not None
+                if rest is not None and rest.since < started and not is_of_another:
                     del self.rests[subject]
                     self.unwritten.add(subject)
 
@@ -233,6 +235,8 @@ def _subject(scope: str, target: Target, access: Access) -> Subject:
 
 
 def _rule_for(error: ProviderError) -> RestRule | None:
+    if isinstance(error, OutOfPatience):
+        return None
     if isinstance(error, AuthFailed):
         return KEY_REFUSED if error.upstream_status == UNAUTHORIZED else KEY_FORBIDDEN
     return next((rule for kind, rule in RULES if isinstance(error, kind)), None)

@@ -67,6 +67,7 @@ class Target:
     drains: bool
     timeouts: Timeouts
     router: dict[str, Any] | None = None
+    is_other_upstream: bool = False  # asked for a model that the caller named: its failures say nothing of this one
     learned: set[str] = field(default_factory=set, compare=False)
 
     @property
@@ -85,8 +86,10 @@ class Target:
             self,
             upstream_name=upstream_name,
             prices=known.prices,
-            max_output=known.max_output,
-            context_length=known.context_length,
+            # Without a row nobody knows how long its answers get: the hold's limit is sent along.
+            max_output=priced.max_output if priced else None,
+            context_length=priced.context_length if priced else None,
+            is_other_upstream=upstream_name != self.upstream_name,
             learned=set(),
         )
 
