@@ -18,17 +18,26 @@ from providers.services.routing import Target
 
 JSON = dict[str, Any]
 
-CHECKS = {"chat": bodies.check_chat, "completion": bodies.check_completion, "embedding": bodies.check_embedding}
+# All but transcription, whose body is a form.
+CHECKS = {
+    "chat": bodies.check_chat,
+    "completion": bodies.check_completion,
+    "embedding": bodies.check_embedding,
+    "rerank": bodies.check_rerank,
+    "image": bodies.check_image,
+    "speech": bodies.check_speech,
+    "moderation": bodies.check_moderation,
+}
 
 
 @openai_view("POST")
 def route_explain(request: HttpRequest, request_id: str) -> HttpResponse:
-    """The body of the call in question, with `endpoint` beside its fields: chat (if absent), completion, embedding."""
+    """The body of the call in question, with `endpoint` beside its fields: one of `CHECKS`, chat if absent."""
     caller = keys.look_up(keys.digest(secret_of(request)))
     raw = read_body(request)
     body = parse_object(raw)
     endpoint = body.pop("endpoint", "chat")
-    if endpoint not in CHECKS:
+    if not isinstance(endpoint, str) or endpoint not in CHECKS:
         raise BadCall(f"Invalid 'endpoint': expected one of {', '.join(CHECKS)}.", "endpoint")
     CHECKS[endpoint](body)
     call = Call(ENDPOINTS[endpoint], body, len(raw), caller, request_id, session_key(request))

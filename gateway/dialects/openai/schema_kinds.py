@@ -143,8 +143,9 @@ PATHS: JSON = {
             "operationId": "explainRoute",
             "summary": "Where a call would go, and why",
             "description": (
-                "The body of a call, with `endpoint` (chat, completion or embedding; chat when absent) beside its "
-                "fields. Nothing is sent, held or charged. Deployments that the key was not granted are named to keys "
+                "The body of a call, with `endpoint` (chat, completion, embedding, rerank, image, speech or "
+                "moderation; chat when absent) beside its fields. Nothing is sent, held or charged. Deployments that "
+                "the key was not granted are named to keys "
                 "of the role admin only."
             ),
             "tags": [TAG],

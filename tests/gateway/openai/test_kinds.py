@@ -309,6 +309,23 @@ def test_a_drained_key_gets_nothing_anywhere(kinds: Kinds, path: str) -> None:
     assert kinds.fake.seen == []
 
 
+@pytest.mark.parametrize("kind", BODIES)
+def test_where_it_would_go_can_be_asked_without_a_call(kinds: Kinds, kind: str) -> None:
+    body = {"model": f"{kind}-model", **BODIES[kind][1], "endpoint": kind}
+    told = kinds.post("route/explain", body, content_type="application/json").json()
+    assert [each["model"] for each in told["candidates"]] == [f"{kind}-model"]
+    kinds.ask(kind)
+    assert told["hold"]["output_tokens"] == charge().output_bound
+    assert len(kinds.fake.seen) == 1
+
+
+@pytest.mark.parametrize("endpoint", [["chat"], {}, 5, "transcription", ""])
+def test_an_endpoint_that_can_not_be_explained_is_named(kinds: Kinds, endpoint: Any) -> None:
+    body = {"model": "image-model", "prompt": "a bridge", "endpoint": endpoint}
+    answer = kinds.post("route/explain", body, content_type="application/json")
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "endpoint")
+
+
 def test_a_key_without_a_grant_gets_nothing(kinds: Kinds) -> None:
     stranger = factories.key(all_models=False)
     assert {kinds.ask(kind, stranger).status_code for kind in BODIES} == {404}
