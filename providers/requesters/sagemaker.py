@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import orjson
 
-from providers.requesters import eventstream
+from providers.requesters import eventstream, failures
 from providers.requesters.aws import AwsRequester, segment
 from providers.requesters.base import JSON, Answer, RemoteModel
 from providers.requesters.egress import CancelToken
@@ -64,13 +64,16 @@ class SageMakerRequester(AwsRequester):
         return split_chunks(chunks) if self._has_tags else chunks
 
     def map_error(self, status: int, payload: Any, headers: Mapping[str, str]) -> ProviderError:
-        """A ModelError is what the container answered: its status and its words say what was wrong."""
+        """What a container says is told in the words and codes of OpenAI's servers: as an event of its stream, or in a
+        ModelError, with the status that it answered."""
         told = payload if isinstance(payload, dict) else {}
         inner = told.get("OriginalStatusCode")
+        if told.get("error"):
+            return failures.to_error(status, payload, headers, self._secrets)
         if not isinstance(inner, int) or inner < 400:
             return super().map_error(status, payload, headers)
-        words = {"message": _words(told.get("OriginalMessage") or told.get("Message"))}
-        error = super().map_error(inner, words, {})
+        message = told.get("OriginalMessage") or told.get("Message")
+        error = failures.to_error(inner, _inner_problem(str(message or "")), headers, self._secrets)
         error.upstream_status = status
         return error
 
@@ -91,12 +94,10 @@ class SageMakerRequester(AwsRequester):
         return bool(config.get("thinking")) and config.get("platform") != DEEPSEEK
 
 
-def _words(message: Any) -> str:
-    """A container's error may itself be JSON, as OpenAI's servers have it, or a list around the text."""
+def _inner_problem(message: str) -> JSON:
+    """A container's words may themselves be the JSON of an error."""
     try:
-        told = orjson.loads(str(message))
+        told = orjson.loads(message)
     except orjson.JSONDecodeError:
-        return str(message or "")
-    inner = told.get("error") or told if isinstance(told, dict) else message
-    words = inner.get("message") or inner.get("detail") if isinstance(inner, dict) else inner
-    return str(words or message)
+        told = None
+    return told if isinstance(told, dict) and failures.read_problem(told).message else {"message": message}

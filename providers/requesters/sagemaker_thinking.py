@@ -51,25 +51,27 @@ class _Text:
 
     def __init__(self) -> None:
         self.is_thought = True
-        self.is_new = True
+        self.is_new = True  # nothing but line ends has come since it began, or since the tag
         self.held = ""
 
     def take(self, piece: str, *, is_last: bool) -> JSON:
         """The fields that follow from a piece; what may be the beginning of a tag waits for the next one."""
         self.held += piece
         if not self.is_thought:
-            return self._flush("content")
+            return self._answer()
         thought, tag, rest = self.held.partition(END)
         if tag:
-            self.is_thought, self.held = False, rest.lstrip("\n")
-            return {**self._thought(thought), **self._flush("content")}
+            fields = self._thought(thought)
+            self.is_thought, self.is_new, self.held = False, True, rest
+            return {**fields, **self._answer()}
         kept = 0 if is_last else _overlap(self.held)
         self.held, thought = self.held[len(self.held) - kept :], self.held[: len(self.held) - kept]
         return self._thought(thought)
 
-    def _flush(self, name: str) -> JSON:
-        text, self.held = self.held, ""
-        return {name: text} if text else {}
+    def _answer(self) -> JSON:
+        text, self.held = self.held.lstrip("\n") if self.is_new else self.held, ""
+        self.is_new = self.is_new and not text
+        return {"content": text} if text else {}
 
     def _thought(self, text: str) -> JSON:
         """Some containers show the tag that the template begins the answer with."""

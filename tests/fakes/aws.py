@@ -21,8 +21,8 @@ from botocore.credentials import Credentials
 
 from tests.fakes import openai
 from tests.fakes.aws_frames import damaged, error, event, exception, union
-from tests.fakes.aws_grammar import check, check_converse, check_titan
-from tests.fakes.server import JSON, FakeVendor, Handler, Violation, serve_alone
+from tests.fakes.aws_grammar import check, check_converse, check_shape, check_titan, service
+from tests.fakes.server import JSON, FakeVendor, Handler, Seen, Violation, serve_alone
 
 KEY_ID, SECRET = "AKIAFAKEUPSTREAM0000", "fakeSecret/fakeSecret+fakeSecretfakeSecr"
 EVENT_STREAM = "application/vnd.amazon.eventstream"
@@ -87,6 +87,15 @@ class AwsHandler(Handler):
         self.raw = raw or b""
         super()._serve(raw)
 
+    def _note(self, raw: bytes | None) -> Any:
+        """SageMaker's own API, at the root, is of AWS's older JSON protocol."""
+        if self.path != "/":
+            return super()._note(raw)
+        body = json.loads(raw or b"null")
+        with self.fake.lock:
+            self.fake.seen.append(Seen(self.command, self.path, dict(self.headers.items()), body))
+        return body
+
     def respond(self, body: Any) -> None:
         url = urlsplit(self.path)
         self._authorize("sagemaker" if ENDPOINT_PATH.fullmatch(url.path) or url.path == "/" else "bedrock")
@@ -96,6 +105,8 @@ class AwsHandler(Handler):
             self._invoke(unquote(found[1]), found[2], body)
         elif self.command == "POST" and (found := ENDPOINT_PATH.fullmatch(url.path)):
             self._invoke_endpoint(found[1], body, is_stream=found[2].endswith("stream"))
+        elif (self.command, url.path) == ("POST", "/"):
+            self._list_endpoints(body)
         else:
             raise Violation(f"UnknownOperationException: {self.command} {self.path}", status=404)
 
@@ -183,6 +194,13 @@ class AwsHandler(Handler):
         self.end_headers()
 
     # SageMaker
+
+    def _list_endpoints(self, body: JSON) -> None:
+        check(self.headers.get("Content-Type") == "application/x-amz-json-1.1", "UnknownOperationException")
+        check(self.headers.get("X-Amz-Target") == "SageMaker.ListEndpoints", "UnknownOperationException")
+        check_shape(service("sagemaker").shape_for("ListEndpointsInput"), body, "$")
+        entries = [{"EndpointName": name, "EndpointStatus": "InService"} for name in sorted(self.fake.endpoints)]
+        self.send_json(200, {"Endpoints": entries})
 
     def _invoke_endpoint(self, name: str, body: JSON, *, is_stream: bool) -> None:
         if name in REFUSALS:

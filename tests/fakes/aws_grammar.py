@@ -44,8 +44,8 @@ CACHING = ("anthropic.", "amazon.nova", "arn:")
 
 
 @lru_cache
-def service() -> ServiceModel:
-    return botocore.session.get_session().get_service_model("bedrock-runtime")
+def service(name: str = "bedrock-runtime") -> ServiceModel:
+    return botocore.session.get_session().get_service_model(name)
 
 
 def check(holds: object, message: str) -> None:
