@@ -111,7 +111,7 @@ class Explanation:
             Fact("Outcome", charge.get_outcome_display(), charge.error),
             Fact("Usage", charge.get_usage_source_display()),
             Fact("Endpoint", charge.endpoint + (", streamed" if charge.is_stream else "")),
-            Fact("Deployments tried", str(charge.attempts)),
+            Fact("Requests sent", str(charge.attempts), charge.route),
             Fact("First byte", _seconds(charge.first_byte_ms)),
             Fact("Whole call", _seconds(charge.total_ms)),
         ]

@@ -118,3 +118,10 @@ def test_what_the_ledger_wrote_adds_up_and_leads_to_what_was_said(console: Clien
     assert "tok0 tok1" in said
     session = console.get(reverse("admin:chat_session_change", args=[charge.thread.session_id])).content.decode()
     assert "The 1 exchanges of this session" in session
+
+
+def test_a_detour_is_told(console: Client, key: ApiKey, model: AIModel) -> None:
+    route = "gpt-4o@azure rate_limit_exceeded > gpt-4o@openai"
+    charge = rows.charge(key, model, attempts=2, route=route)
+    charge.save()
+    assert route.replace(">", "&gt;") in page_of(console, charge)
