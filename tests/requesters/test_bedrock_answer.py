@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from providers.requesters.base import Endpoint
 from providers.requesters.bedrock import BedrockRequester
+from providers.requesters.egress import Transport
 from providers.requesters.errors import (
     AuthFailed,
     BadAnswer,
@@ -24,6 +26,8 @@ from providers.requesters.usage import Usage
 from tests.fakes.aws import CLAUDE, DEEPSEEK, EVENT_STREAM, HIDDEN, SIGNATURE, FakeAws
 from tests.fakes.aws_frames import event, union
 from tests.fakes.server import JSON
+from tests.requesters.conftest import PATIENT
+from tests.requesters.recorded import load, replay
 from tests.requesters.test_bedrock_request import CACHE, TOOLS, bedrock, body, fake, server, user
 
 __all__ = ["bedrock", "fake", "server"]  # fixtures
@@ -32,6 +36,14 @@ THINKING = [
     {"type": "thinking", "thinking": "Let me think.", "signature": SIGNATURE},
     {"type": "redacted_thinking", "data": HIDDEN},
 ]
+
+
+@pytest.mark.parametrize("exchange", load("bedrock"))
+def test_recorded_exchanges(transport: Transport, exchange: JSON) -> None:
+    def requester_at(origin: str, config: JSON) -> BedrockRequester:
+        return BedrockRequester(Endpoint(origin, "a-key-id:a-secret", PATIENT, config=config), transport)
+
+    replay(exchange, requester_at, union, EVENT_STREAM)
 
 
 def everything(**options: Any) -> JSON:
