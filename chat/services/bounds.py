@@ -72,8 +72,13 @@ def _attachments(body: JSON) -> tuple[int, int]:
 
     Only data in the places where vendors look for data is left out of the count; all else may be read as text.
     """
-    sizes = [_data_bytes(part) for part in _parts(body) if part.get("type") in ATTACHED]
+    sizes = [_data_bytes(part) for part in _parts(body) if _is_attached(part)]
     return len(sizes), sum(sizes)
+
+
+def _is_attached(part: JSON) -> bool:
+    kind = part.get("type")
+    return isinstance(kind, str) and kind in ATTACHED
 
 
 def _parts(body: JSON) -> Iterable[JSON]:

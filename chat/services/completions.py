@@ -132,7 +132,7 @@ def need_of(call: Call) -> Need:
     output = bounds.stated_output(call.body) * bounds.choices(call.body) if call.endpoint.has_output else 0
     session = call.session_key or call.body.get("prompt_cache_key") or ""
     affinity = f"{call.caller.id}/{session}"
-    return Need(bounds.prompt_estimate(call.body, call.size), output, affinity)
+    return Need(bounds.prompt_estimate(call.body, call.size), min(output, bounds.MOST_TOKENS), affinity)
 
 
 def admission_of(call: Call, chosen: Plan, version: int, *, is_stream: bool) -> Admission:

@@ -184,7 +184,7 @@ class Exchange:
         """What is worth keeping: a detour, and what was left out where that is to be reported."""
         route = self.attempts.route if self.attempts.count > 1 else ""
         if self.dropped and self.target.unknown_params == UnknownParams.REPORT:
-            return f"{route}; left out: {', '.join(self.dropped)}".removeprefix("; ")
+            return f"{route}; left out: {', '.join(self.dropped)}".removeprefix("; ").replace("\0", "")
         return route
 
     def _record(self) -> Record | None:

@@ -9,10 +9,11 @@ from chat.services.snapshot import Snapshot
 from providers.requesters.errors import ContentFiltered, ContextTooLong, ProviderError
 from providers.services.board import board
 from providers.services.choice import Need, Standing, in_order, standing_of
-from providers.services.routing import Target
+from providers.services.routing import Target, place_of
 
 # Answers for names that nobody has.
 DEFAULT_NAME = "default"
+PATH_TRICKS = frozenset({"", ".", ".."})
 Names = Callable[[Target], Iterable[str]]
 
 
@@ -84,16 +85,23 @@ def resolve(picture: Snapshot, caller: Caller, kind: str, name: str) -> list[Tar
 
 
 def _other_upstream(picture: Snapshot, caller: Caller, kind: str, name: str) -> list[Target]:
-    """Left of the first slash the model, right what its provider shall be asked for. What has a row of its own is
-    priced, and granted, by that row."""
+    """Left of the first slash the model, right what its provider shall be asked for. What has rows of its own is
+    priced, granted and switched off by those rows."""
     public, _, upstream = name.partition("/")
-    if not upstream:
+    if not _is_plain(upstream):
         return []
     found: list[Target] = []
     for target in picture.named(caller, kind, public):
         if not target.allows_other_upstream or target.router is not None or target.provider_id is None:
             continue
-        own = picture.catalog.by_upstream.get((target.provider_id, kind, upstream))
-        if own is None or own.model_id is None or picture.may_call(caller, own.model_id):
+        place = place_of(target.provider_id, kind, upstream)
+        rows = picture.catalog.by_upstream.get(place, ())
+        own = next((row for row in rows if row.model_id and picture.may_call(caller, row.model_id)), None)
+        if own or not (rows or place in picture.catalog.switched_off):
             found.append(target.calling(upstream, own))
     return found
+
+
+def _is_plain(upstream: str) -> bool:
+    """Whether that can be the name of a model: one that vendors have in their paths must not lead elsewhere there."""
+    return upstream.isprintable() and upstream == upstream.strip() and PATH_TRICKS.isdisjoint(upstream.split("/"))

@@ -91,6 +91,7 @@ class EventStream:
             self.headers: Mapping[str, str] = self._opening.result().exchange.headers if self._is_early else {}
         except BaseException:
             self._stop_watching()
+            self._opening.close()  # a worker that is being ended waits no more, but the call must know
             raise
         pulse.add(self)
 

@@ -143,10 +143,10 @@ def read_retry_after(headers: Mapping[str, str]) -> float | None:
 
 def _seconds_until(date: str) -> float | None:
     try:
-        when = parsedate_to_datetime(date)
-    except ValueError:
+        when = parsedate_to_datetime(date).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return max((when.astimezone(UTC) - datetime.now(UTC)).total_seconds(), 0.0)
+    return max((when - datetime.now(UTC)).total_seconds(), 0.0)
 
 
 def _number(text: str | None) -> float | None:

@@ -26,6 +26,7 @@ Subject = tuple[int | None, int | None]
 
 PROBE_SECONDS = 10.0  # how long a trial keeps others from trying
 LONGEST_ASKED_SECONDS = 24 * 3600.0  # a Retry-After beyond this is a slip
+LONGEST_REASON = 500
 SAMPLES = 100
 FEWEST_SAMPLES = 20  # below that there is no saying what is slow
 SMOOTHING = 0.2  # weight of the newest latency in the running mean
@@ -156,7 +157,9 @@ class Board:
             failures = (known.failures if known else 0) + is_another
             is_firm = rule.is_firm or error.retry_after is not None
             since = known.since if known else now
-            self.rests[subject] = Resting(now + seconds, since, str(error)[:500], error.code, failures, is_firm)
+            # An upstream's words: PostgreSQL takes no NUL, and a row that can't be written would hold up all others.
+            reason = str(error)[:LONGEST_REASON].replace("\0", "")
+            self.rests[subject] = Resting(now + seconds, since, reason, error.code, failures, is_firm)
             self.unwritten.add(subject)
 
     def succeeded(self, target: Target, access: Access, started: float) -> None:

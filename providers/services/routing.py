@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db.models import Prefetch
@@ -94,12 +94,22 @@ class Target:
         )
 
 
+Place = tuple[int, str, str]
+
+
+def place_of(provider_id: int, kind: str, upstream_name: str) -> Place:
+    """Some vendors don't tell capital from small letters, so no spelling may lead around a row."""
+    return provider_id, kind, upstream_name.casefold()
+
+
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """Every enabled target: by (kind, public name) in the order of priority, and by what its provider calls it."""
+    """Every enabled target: by (kind, public name) in the order of priority, and by what its provider calls it.
+    `switched_off`: what providers call the models whose rows are disabled."""
 
     routes: dict[tuple[str, str], tuple[Target, ...]]
-    by_upstream: dict[tuple[int, str, str], Target]
+    by_upstream: dict[Place, tuple[Target, ...]]
+    switched_off: frozenset[Place]
 
     def named(self, kind: str, name: str, may_call: Callable[[int], bool]) -> list[Target]:
         """Those of that public name that this caller may use."""
@@ -132,14 +142,36 @@ def transport() -> Transport:
 
 def load_catalog() -> Catalog:
     """Read all that calls can be sent to."""
-    accesses = {provider.pk: accesses_of(provider) for provider in _enabled_providers()}
+    accesses = {provider.pk: _accesses_if_sound(provider) for provider in _enabled_providers()}
     routes: dict[tuple[str, str], list[Target]] = {}
-    by_upstream: dict[tuple[int, str, str], Target] = {}
-    for model in AIModel.objects.routable().select_related("provider").order_by("priority", "id"):
+    by_upstream: dict[Place, list[Target]] = {}
+    switched_off: set[Place] = set()
+    models = AIModel.objects.filter(provider__is_enabled=True).select_related("provider")
+    for model in models.order_by("priority", "id"):
+        place = place_of(model.provider_id, model.kind, model.upstream_name)
+        if not model.is_enabled:
+            switched_off.add(place)
+            continue
         target = target_of(model, accesses.get(model.provider_id, ()))
         routes.setdefault((target.kind, target.name), []).append(target)
-        by_upstream.setdefault((model.provider_id, target.kind, target.upstream_name), target)
-    return Catalog({route: tuple(targets) for route, targets in routes.items()}, by_upstream)
+        by_upstream.setdefault(place, []).append(target)
+    return Catalog(_frozen(routes), _frozen(by_upstream), frozenset(switched_off))
+
+
+Name = TypeVar("Name")
+
+
+def _frozen(lists: dict[Name, list[Target]]) -> dict[Name, tuple[Target, ...]]:
+    return {name: tuple(targets) for name, targets in lists.items()}
+
+
+def _accesses_if_sound(provider: Provider) -> tuple[Access, ...]:
+    """None for a provider whose settings or key can't be used: the others must not go down with it."""
+    try:
+        return accesses_of(provider)
+    except Exception:
+        logger.exception("%s gets no calls: its settings can't be used", provider.name)
+        return ()
 
 
 def _enabled_providers() -> Iterable[Provider]:
