@@ -105,7 +105,8 @@ def _is_entra(endpoint: Endpoint) -> bool:
 
 
 def _tokens(endpoint: Endpoint, transport: Transport) -> EntraTokens | None:
-    principal = Principal.read(endpoint.api_key) if _is_entra(endpoint) else None
+    """Whatever `auth` says: a resource's key is no JSON, and a principal's secret is for the authority alone."""
+    principal = Principal.read(endpoint.api_key)
     authority = endpoint.config.get("authority") or AUTHORITY
     return EntraTokens(principal, authority, transport, endpoint.timeouts) if principal else None
 

@@ -197,6 +197,19 @@ def test_a_token_may_be_given_as_it_is(build: Build, fake: FakeAzure) -> None:
     assert fake.seen[0].headers["Authorization"] == "Bearer ey-by-hand" and "api-key" not in fake.seen[0].headers
 
 
+@pytest.mark.parametrize("auth", ["", "key", "Entra ", "aad"])
+def test_a_principal_s_secret_goes_to_the_authority_alone(build: Build, fake: FakeAzure, auth: str) -> None:
+    azure = build(key=principal(fake), auth=auth, authority=fake.origin)
+    assert azure.chat(HELLO).json["choices"]
+    [token, call] = fake.seen
+    assert token.path.endswith("/token") and not any(part in str(call) for part in fake.principal)
+
+
+def test_a_token_by_hand_needs_the_word_in_any_case(build: Build, fake: FakeAzure) -> None:
+    fake.tokens.add("ey-by-hand")
+    assert build(key="ey-by-hand", auth="ENTRA").chat(HELLO).json["choices"]
+
+
 def test_a_principal_s_token_serves_many_calls(entra: AzureRequester, fake: FakeAzure) -> None:
     for _ in range(3):
         entra.chat(HELLO)
