@@ -125,18 +125,29 @@ class AwsRequester(Requester):
 
     @classmethod
     def spread(cls, endpoint: Endpoint) -> list[Endpoint]:
-        """A private endpoint is in one region only."""
+        """Each with its region's address, by which a sticky session tells them apart. A private one is in one region
+        only."""
         if endpoint.base_url:
             return [endpoint]
-        return [replace(endpoint, config={**endpoint.config, "region": region}) for region in regions(endpoint.config)]
+        return [
+            replace(endpoint, base_url=address(cls.host, region), config={**endpoint.config, "region": region})
+            for region in regions(endpoint.config)
+        ]
 
     def origin(self, host: str = "") -> str:
-        if self.endpoint.base_url:
-            return self.endpoint.base_url.rstrip("/")
-        if not REGION.fullmatch(self.region):
+        given = self.endpoint.base_url.rstrip("/")
+        if given not in ("", address(self.host, self.region)):
+            return given
+        found = address(host or self.host, self.region)
+        if not found:
             raise BadRequest(f"the provider's region {self.region[:50]!r} has not the form of one")
-        domain = "amazonaws.com.cn" if self.region.startswith("cn-") else "amazonaws.com"
-        return f"https://{host or self.host}.{self.region}.{domain}"
+        return found
+
+
+def address(host: str, region: str) -> str:
+    """Empty for what is no region's name: it would say another host's."""
+    domain = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+    return f"https://{host}.{region}.{domain}" if REGION.fullmatch(region) else ""
 
 
 def regions(config: Mapping[str, Any]) -> list[str]:

@@ -149,7 +149,8 @@ class _Asked:
             elif "gpt-oss" in self.family:
                 fields["reasoning_effort"] = EFFORTS[effort]
         if (top_k := self.body.get("top_k")) is not None and "top_k" not in self.dropped:
-            fields |= {"inferenceConfig": {"topK": top_k}} if "nova" in self.family else {"top_k": top_k}
+            inner = {**(fields.get("inferenceConfig") or {}), "topK": top_k}
+            fields |= {"inferenceConfig": inner} if "nova" in self.family else {"top_k": top_k}
         return fields
 
     # Sampling

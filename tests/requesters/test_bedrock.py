@@ -43,8 +43,16 @@ def test_addresses_follow_from_the_region(transport: Transport, region: str, hos
     assert bedrock.url("models", {}) == f"https://bedrock.{host}/foundation-models"
 
 
+def test_a_region_s_own_address_still_lists_its_models_at_the_other_host(transport: Transport) -> None:
+    [endpoint] = BedrockRequester.spread(Endpoint("", "a:b", config={"regions": "eu-west-1"}))
+    bedrock = BedrockRequester(endpoint, transport)
+    assert bedrock.url("chat", body(model="m")) == f"{endpoint.base_url}/model/m/converse"
+    assert bedrock.url("models", {}) == "https://bedrock.eu-west-1.amazonaws.com/foundation-models"
+
+
 def test_a_region_must_look_like_one(transport: Transport) -> None:
-    bedrock = BedrockRequester(Endpoint("", "a:b", config={"region": "evil.example/"}), transport)
+    [endpoint] = BedrockRequester.spread(Endpoint("", "a:b", config={"regions": ["evil.example/"]}))
+    bedrock = BedrockRequester(endpoint, transport)
     with pytest.raises(BadRequest, match="has not the form of one"):
         bedrock.chat(body())
 
@@ -62,6 +70,8 @@ def test_a_region_must_look_like_one(transport: Transport) -> None:
 def test_one_endpoint_for_each_region(given: JSON, expected: list[str]) -> None:
     spread = BedrockRequester.spread(Endpoint("", "k", config=given))
     assert [endpoint.config["region"] for endpoint in spread] == expected
+    addresses = [f"https://bedrock-runtime.{region}.amazonaws.com" for region in expected]
+    assert [endpoint.base_url for endpoint in spread] == addresses
     at_home = Endpoint("http://10.0.0.1", "k", config=given)
     assert BedrockRequester.spread(at_home) == [at_home]
 
