@@ -2,10 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
+from django.db import Error
+
+from accounts.errors import LedgerUnavailable
 from accounts.models import Role
 from accounts.services.quotes import Quote, quote
-from chat.services import snapshot
+from chat.services import smart, snapshot
 from chat.services.calls import Call
 from chat.services.completions import admission_of, resolve
 from chat.services.plan import Plan
@@ -17,6 +21,7 @@ from providers.services.board import Traffic, board
 from providers.services.choice import Standing
 from providers.services.routing import Target
 
+JSON = dict[str, Any]
 SPECIAL_NAMES = {True: "content_filtered", False: "context_too_long"}
 
 
@@ -45,12 +50,20 @@ class Explanation:
 
 
 def explain(call: Call) -> Explanation:
-    """Raises UnknownModel like the call itself would."""
+    """Raises UnknownModel like the call itself would, and LedgerUnavailable when the database is away."""
+    try:
+        return _explain(call)
+    except Error as error:
+        raise LedgerUnavailable("The database does not answer. Try again shortly.") from error
+
+
+def _explain(call: Call) -> Explanation:
     board_sync.hear()
     picture, plan = resolve(call, snapshot.fresh())
     first = plan.targets[0]
     if first.router is not None:
-        return Explanation(call.model, first.name, [], _excluded(call, picture, plan, []), {}, None, first.router)
+        router = _router(call, picture, first.router)
+        return Explanation(call.model, first.name, [], _excluded(call, picture, plan, []), {}, None, router)
     standings = plan.standings(plan.targets)
     usable = [each for each in standings if not each.why_not or each.is_last_resort]
     held_back = [_held_back(each) for each in standings if each not in usable]
@@ -65,6 +78,14 @@ def explain(call: Call) -> Explanation:
     )
 
 
+def _router(call: Call, picture: Snapshot, settings: JSON) -> dict[str, object]:
+    """Its rules, as far as they name what this key may call; the provider's other settings are nobody's business."""
+    may_see_all = call.caller.role == Role.ADMIN
+    kind = call.endpoint.kind
+    rules = [rule for rule in smart.rules_of(settings) if may_see_all or picture.named(call.caller, kind, rule["name"])]
+    return {"rules": rules, "localLlmModel": smart.chooser_of(settings)}
+
+
 def _special_name(error: type[Exception]) -> str:
     return SPECIAL_NAMES[error is ContentFiltered]
 
@@ -76,7 +97,8 @@ def _held_back(standing: Standing) -> Excluded:
 
 def _excluded(call: Call, picture: Snapshot, plan: Plan, standings: list[Standing]) -> list[Excluded]:
     """Rows of the names in question that are no candidates. What a key was not granted, only an admin's may see."""
-    names = {call.model, call.model.partition("/")[0]}
+    # No row's name has a NUL, and PostgreSQL would not take the question.
+    names = {name for name in (call.model, call.model.partition("/")[0]) if "\0" not in name}
     known = {target.model_id for target in plan.all}
     rows = AIModel.objects.filter(name__in=names).exclude(pk__in=[each for each in known if each is not None])
     return [

@@ -12,6 +12,7 @@ import orjson
 from chat.errors import BadCall
 from chat.services.calls import ENDPOINTS, Call
 from chat.services.plan import DEFAULT_NAME
+from providers.requesters.errors import Unavailable
 
 JSON = dict[str, Any]
 
@@ -29,19 +30,37 @@ def choose(call: Call, settings: JSON, run: Callable[[Call], Any]) -> None:
     call.routed += 1
     if call.routed > DEEPEST:
         raise BadCall(f"The model `{call.model}` is a router that leads to other routers without end.", "model")
-    names = [rule["name"] for rule in settings.get("rules", []) if isinstance(rule, dict) and "name" in rule]
-    done = run(_question(call, settings, names))
-    picked = _picked(done.answer.json)
+    rules = rules_of(settings)
+    question = _question(call, chooser_of(settings), rules)
+    picked = _picked(run(question).answer.json) if rules else None  # vendors refuse a choice among nothing
+    names = {rule["name"] for rule in rules}
     call.body = {**call.body, "model": picked if picked in names else DEFAULT_NAME}
 
 
-def _question(call: Call, settings: JSON, names: list[str]) -> Call:
+def rules_of(settings: Any) -> list[dict[str, str]]:
+    """The rules that can be used, without whatever else they hold."""
+    rules = settings.get("rules") if isinstance(settings, dict) else None
+    return [
+        {"name": rule["name"], "description": str(rule.get("description", ""))}
+        for rule in (rules if isinstance(rules, list) else ())
+        if isinstance(rule, dict) and isinstance(rule.get("name"), str) and rule["name"]
+    ]
+
+
+def chooser_of(settings: Any) -> str:
+    """The public name of the model that chooses; raises Unavailable without one."""
+    name = settings.get("localLlmModel") if isinstance(settings, dict) else None
+    if not isinstance(name, str) or not name:
+        raise Unavailable("The router does not say which model chooses: set localLlmModel on its provider.")
+    return name
+
+
+def _question(call: Call, chooser: str, rules: list[dict[str, str]]) -> Call:
     messages = call.body.get("messages") or [{"role": "user", "content": str(call.body.get("prompt", ""))}]
-    rules = orjson.dumps(settings.get("rules", [])).decode()
     body = {
-        "model": settings["localLlmModel"],
-        "messages": [*messages, {"role": "system", "content": INSTRUCTION + rules}],
-        "tools": [_tool(names)],
+        "model": chooser,
+        "messages": [*messages, {"role": "system", "content": INSTRUCTION + orjson.dumps(rules).decode()}],
+        "tools": [_tool(list(dict.fromkeys(rule["name"] for rule in rules)))],
         "tool_choice": "auto",
         "max_tokens": MOST_TOKENS,
     }

@@ -277,7 +277,7 @@ def target_of(model: AIModel, accesses: tuple[Access, ...]) -> Target:
         retries=provider.retries,
         drains=provider.on_disconnect == OnDisconnect.DRAIN,
         timeouts=_timeouts(provider),
-        router=provider.config if vendor.is_router else None,
+        router=(provider.config if isinstance(provider.config, dict) else {}) if vendor.is_router else None,
     )
 
 
