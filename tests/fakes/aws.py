@@ -21,7 +21,15 @@ from botocore.credentials import Credentials
 
 from tests.fakes import openai
 from tests.fakes.aws_frames import damaged, error, event, exception, union
-from tests.fakes.aws_grammar import check, check_converse, check_shape, check_titan, service
+from tests.fakes.aws_grammar import (
+    check,
+    check_cohere,
+    check_converse,
+    check_multimodal,
+    check_shape,
+    check_titan,
+    service,
+)
 from tests.fakes.server import JSON, FakeVendor, Handler, Seen, Violation, serve_alone
 
 KEY_ID, SECRET = "AKIAFAKEUPSTREAM0000", "fakeSecret/fakeSecret+fakeSecretfakeSecr"
@@ -170,15 +178,28 @@ class AwsHandler(Handler):
             status, kind, message = REFUSALS[model]
             self.send_json(status, refusal(kind, message))
         elif verb == "invoke":
-            check_titan(body, model)
-            text = body["inputText"]
-            size = body.get("dimensions", 8)
-            self.send_json(200, {"embedding": vector(text, size), "inputTextTokenCount": len(text.split())})
+            self._embed(model, body)
         else:
             check_converse(body, model)
             known = model in SPECIAL or any(vendor in model for vendor in VENDORS) or model.startswith("arn:")
             check(known, f"The provided model identifier is invalid: {model}")
             self._stream(model, body) if verb.endswith("stream") else self.send_json(200, answer(model, body))
+
+    def _embed(self, model: str, body: JSON) -> None:
+        if "cohere" in model:
+            check_cohere(body, model)
+            texts = body["texts"]
+            found: Any = [vector(text, body.get("output_dimension", 8)) for text in texts]
+            tokens = str(sum(len(text.split()) for text in texts))
+            # The fourth generation answers by type.
+            shaped = {"embeddings": {"float": found} if "embed-v4" in model else found, "texts": texts}
+            self.send_json(200, shaped, X_Amzn_Bedrock_Input_Token_Count=tokens)
+            return
+        is_multimodal = "embed-image" in model
+        check_multimodal(body) if is_multimodal else check_titan(body, model)
+        text = body["inputText"]
+        size = body.get("embeddingConfig", {}).get("outputEmbeddingLength") or body.get("dimensions", 8)
+        self.send_json(200, {"embedding": vector(text, size), "inputTextTokenCount": len(text.split())})
 
     def _stream(self, model: str, body: JSON) -> None:
         self.start_event_stream()

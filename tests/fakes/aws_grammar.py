@@ -74,6 +74,28 @@ def check_titan(body: JSON, model: str) -> None:
     check(isinstance(body.get("normalize", True), bool), "normalize must be a boolean")
 
 
+def check_multimodal(body: JSON) -> None:
+    """model-parameters-titan-embed-mm."""
+    check(body.keys() <= {"inputText", "inputImage", "embeddingConfig"}, "extraneous key is not permitted")
+    check(body.keys() & {"inputText", "inputImage"}, "at least one of inputText and inputImage is required")
+    config = body.get("embeddingConfig", {"outputEmbeddingLength": 1024})
+    check(config.keys() == {"outputEmbeddingLength"}, "embeddingConfig: extraneous key is not permitted")
+    check(config["outputEmbeddingLength"] in (256, 384, 1024), "outputEmbeddingLength must be 256, 384 or 1024")
+
+
+def check_cohere(body: JSON, model: str) -> None:
+    """model-parameters-embed: at most 96 texts; and -embed-v4, which alone lets the length be chosen."""
+    lengths = {"output_dimension"} if "embed-v4" in model else set()
+    allowed = {"texts", "input_type", "truncate", "embedding_types"} | lengths
+    check(body.keys() <= allowed, f"extraneous key {sorted(body.keys() - allowed)} is not permitted")
+    texts = body.get("texts")
+    check(isinstance(texts, list) and 0 < len(texts) <= 96, "texts: from 1 to 96")
+    check(all(isinstance(text, str) for text in texts or []), "texts: strings only")
+    kinds = ("search_document", "search_query", "classification", "clustering")
+    check(body.get("input_type") in kinds, "input_type is required")
+    check(body.get("output_dimension", 256) in (256, 512, 1024, 1536), "output_dimension: invalid")
+
+
 # The service model
 
 

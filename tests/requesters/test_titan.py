@@ -89,6 +89,41 @@ def test_the_first_version_takes_the_text_alone(fake: FakeAws, transport: Transp
     assert requester.unsupported(body("x", dimensions=512, user="somebody")) == ["user"]
 
 
+def test_the_multimodal_model_embeds_texts(fake: FakeAws, transport: Transport) -> None:
+    asked = body(["a", "b"], "amazon.titan-embed-image-v1", dimensions=384)
+    answer = titan(fake, transport, normalize=True).embed(asked).json
+    assert fake.violations == []
+    assert fake.seen[-1].body == {"inputText": "b", "embeddingConfig": {"outputEmbeddingLength": 384}}
+    assert [len(entry["embedding"]) for entry in answer["data"]] == [384, 384]
+
+
+@pytest.mark.parametrize("model", ["cohere.embed-multilingual-v3", "us.cohere.embed-v4:0"])
+def test_cohere_s_models_take_many_texts_in_a_call(fake: FakeAws, transport: Transport, model: str) -> None:
+    texts = [f"text {'x' * number}" for number in range(1, 101)]
+    answer = titan(fake, transport, input_type="search_query").embed(body(texts, model)).json
+    assert fake.violations == []
+    assert [len(seen.body["texts"]) for seen in fake.seen] == [96, 4]
+    assert fake.seen[0].body["input_type"] == "search_query"
+    assert [entry["embedding"] for entry in answer["data"]] == [vector(text, 8) for text in texts]
+    assert answer["usage"] == {"prompt_tokens": 200, "total_tokens": 200}
+
+
+def test_cohere_s_fourth_generation_alone_takes_dimensions(fake: FakeAws, transport: Transport) -> None:
+    requester = titan(fake, transport, dimensions=512)
+    requester.embed(body("x", "cohere.embed-v4:0"))
+    assert fake.seen[-1].body == {"texts": ["x"], "input_type": "search_document", "output_dimension": 512}
+    requester.embed(body("x", "cohere.embed-english-v3"))
+    assert fake.seen[-1].body == {"texts": ["x"], "input_type": "search_document"}
+    assert fake.violations == []
+    assert requester.unsupported(body("x", "cohere.embed-english-v3", dimensions=512)) == ["dimensions"]
+
+
+def test_fewer_vectors_than_texts_are_a_bad_answer(fake: FakeAws, transport: Transport) -> None:
+    fake.reply_json("cohere.embed-english-v3", {"embeddings": [[0.5]]})
+    with pytest.raises(BadAnswer):
+        titan(fake, transport).embed(body(["a", "b"], "cohere.embed-english-v3"))
+
+
 def test_base64_holds_little_endian_floats(fake: FakeAws, transport: Transport) -> None:
     [entry] = titan(fake, transport).embed(body("x", encoding_format="base64")).json["data"]
     assert list(struct.unpack("<8f", b64decode(entry["embedding"]))) == vector("x", 8)
