@@ -117,11 +117,11 @@ ROWS: tuple[Vendor, ...] = (
             ),
             ConfigField("normalize", "Normalize", "归一化", "boolean", default=True),
         ),
-        search="aws amazon bedrock titan embed 亚马逊 嵌入 向量",
+        search="aws amazon bedrock titan cohere embed 亚马逊 嵌入 向量",
         key_hint=BEDROCK_KEY,
         protocol="",
         derives_address=True,
-        note="One text per call to Amazon, so a list of many takes its time.",
+        note="Titan takes one text per call, so a list of many takes its time; Cohere's models take 96.",
     ),
     Vendor(
         "sagemaker-lmi",
