@@ -174,6 +174,18 @@ class Board:
                     del self.rests[subject]
                     self.unwritten.add(subject)
 
+    def answered_a_check(self, target: Target, access: Access, started: float) -> None:
+        """The provider can be reached and knows the key. That ends the rests that said otherwise, and no others: a
+        list of models is also answered while a quota is used up, or while one model is missing, forbidden or stuck."""
+        with self.lock:
+            for subject in _subjects(target, access):
+                rest = self.rests.get(subject)
+                was_unknown = rest is not None and rest.code == AuthFailed.code and subject[0] is None
+                was_away = rest is not None and rest.code == Unavailable.code
+                if rest is not None and rest.since < started and (was_unknown or was_away):
+                    del self.rests[subject]
+                    self.unwritten.add(subject)
+
     def forget_key(self, key_id: int) -> None:
         """Its secret was entered anew, or a check succeeded."""
         with self.lock:

@@ -142,7 +142,7 @@ def transport() -> Transport:
 
 def load_catalog() -> Catalog:
     """Read all that calls can be sent to."""
-    accesses = {provider.pk: _accesses_if_sound(provider) for provider in _enabled_providers()}
+    accesses = {provider.pk: accesses_if_sound(provider) for provider in _enabled_providers()}
     routes: dict[tuple[str, str], list[Target]] = {}
     by_upstream: dict[Place, list[Target]] = {}
     switched_off: set[Place] = set()
@@ -165,7 +165,7 @@ def _frozen(lists: dict[Name, list[Target]]) -> dict[Name, tuple[Target, ...]]:
     return {name: tuple(targets) for name, targets in lists.items()}
 
 
-def _accesses_if_sound(provider: Provider) -> tuple[Access, ...]:
+def accesses_if_sound(provider: Provider) -> tuple[Access, ...]:
     """None for a provider whose settings or key can't be used: the others must not go down with it."""
     try:
         return accesses_of(provider)

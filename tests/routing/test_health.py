@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from providers.models import ProviderKey, Rest
+from providers.models import Provider, ProviderKey, Rest
+from providers.requesters.base import Requester
 from providers.services import board_sync
 from providers.services.board import board
 from tests import factories
+from tests.fakes.openai import OpenAIHandler
 from tests.routing.conftest import Routes
 
 
@@ -68,3 +70,48 @@ def test_one_provider_by_name(routes: Routes, capsys: pytest.CaptureFixture[str]
     routes.deployment("a")
     routes.deployment("b")
     assert [each["provider"] for each in check(capsys, "b")[1]] == ["b"]
+
+
+@pytest.mark.parametrize("status", [403, 404, 405, 429])
+def test_a_server_without_a_readable_list_of_models_is_called_all_the_same(
+    routes: Routes, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    """OpenAI's restricted keys may not read it, and small servers have none."""
+    routes.deployment("a")
+    monkeypatch.setattr(OpenAIHandler, "_models", lambda handler, _: handler.send_json(status, {"error": "no"}))
+    assert check(capsys)[0] == 1
+    assert not Rest.objects.exists()
+
+
+@pytest.mark.parametrize("status", [429, 404, 403])
+def test_a_list_of_models_ends_no_rest_that_it_knows_nothing_of(
+    routes: Routes, capsys: pytest.CaptureFixture[str], status: int
+) -> None:
+    routes.deployment("a")
+    routes.fakes["a"].mishap(status, Retry_After="600")
+    routes.chat()
+    board_sync.Exchange(board()).run()
+    assert check(capsys)[0] == 0
+    assert Rest.objects.count() == 1
+    routes.chat()
+    assert routes.calls("a") == 1  # it said ten minutes
+
+
+def test_one_check_that_fails_in_an_unknown_way_leaves_the_others_alone(
+    routes: Routes, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    routes.deployment("a")
+    routes.deployment("b")
+    odd = routes.upstream("c")
+    Provider.objects.filter(pk=odd.pk).update(config=["not", "an", "object"])
+    answers = iter([KeyError("surprise"), None])
+
+    def surprise(requester: Requester) -> None:
+        if error := next(answers):
+            raise error
+
+    monkeypatch.setattr(Requester, "check", surprise)
+    code, told = check(capsys)
+    assert code == 1
+    assert sorted(each["ok"] for each in told) == [False, True]
+    assert not Rest.objects.exists()
