@@ -33,15 +33,25 @@ ATTACHED = {"image_url": "url", "input_audio": "data", "file": "file_data"}
 def prompt_bound(body: JSON, size: int) -> int:
     """Prompt tokens at most. `size` is the body in bytes: no byte-level tokenizer makes more tokens than bytes."""
     count, attached_bytes = _attachments(body)
+    text = max(size - attached_bytes, 0) + _query_bytes_again(body)
     sound = _sound_tokens(body, LEAST_BYTES_PER_SOUND_TOKEN)
-    return min(max(size - attached_bytes, 0) + count * TOKENS_PER_ATTACHMENT + sound, MOST_TOKENS)
+    return min(text + count * TOKENS_PER_ATTACHMENT + sound, MOST_TOKENS)
 
 
 def prompt_estimate(body: JSON, size: int) -> int:
     """Prompt tokens, roughly: for a call whose upstream never said."""
     count, attached_bytes = _attachments(body)
-    estimate = max(size - attached_bytes, 0) // BYTES_PER_TOKEN + count * TOKENS_PER_ATTACHMENT // 5
+    text = max(size - attached_bytes, 0) + _query_bytes_again(body)
+    estimate = text // BYTES_PER_TOKEN + count * TOKENS_PER_ATTACHMENT // 5
     return min(estimate + _sound_tokens(body, BYTES_PER_SOUND_TOKEN), MOST_TOKENS)
+
+
+def _query_bytes_again(body: JSON) -> int:
+    """A reranker reads the query with each document, and its vendor counts it as often: docs.voyageai.com/docs/faq."""
+    query, documents = body.get("query"), body.get("documents")
+    if not isinstance(query, str) or not isinstance(documents, list):
+        return 0
+    return len(query.encode()) * max(len(documents) - 1, 0)
 
 
 def _sound_tokens(body: JSON, bytes_per_token: int) -> int:

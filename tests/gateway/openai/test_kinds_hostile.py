@@ -87,6 +87,18 @@ def test_a_files_name_adds_no_header(kinds: Kinds, name: str) -> None:
     assert kinds.fake.seen[-1].body == {"model": "transcription-model", "file": WAVE}
 
 
+def test_a_query_is_held_once_for_each_document_that_it_is_read_with(kinds: Kinds) -> None:
+    question, documents = "why? " * 200, ["a"] * 1000
+    kinds.ask("rerank", query=question, documents=documents)
+    assert last_charge().prompt_bound >= len(question) * len(documents)
+    kinds.fake.reply_json("rerank-model", {"results": []})
+    kinds.ask("rerank", query=question, documents=documents)
+    assert last_charge().usage_source == "estimated"
+    assert last_charge().input_tokens >= len(question) * len(documents) // 4
+    poor = factories.key(month_quota=Decimal("0.1"))  # a hundred thousand tokens
+    assert kinds.ask("rerank", poor, query=question, documents=documents).status_code == 429
+
+
 @pytest.mark.parametrize("name", ["rerank_url", "rerank_path"])
 def test_where_reranking_lives_is_not_the_callers_to_say_not_even_by_nothing(kinds: Kinds, name: str) -> None:
     answer = kinds.ask("rerank", **{name: None})
