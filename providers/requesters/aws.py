@@ -15,7 +15,7 @@ import orjson
 from providers.requesters import aws_credentials, eventstream, failures, sigv4
 from providers.requesters.base import JSON, Endpoint, Requester
 from providers.requesters.egress import Transport
-from providers.requesters.errors import BadRequest, ProviderError
+from providers.requesters.errors import BadRequest, ProviderError, Unavailable
 
 DEFAULT_REGION = "us-east-1"
 REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d{1,2}")
@@ -140,7 +140,7 @@ class AwsRequester(Requester):
             return given
         found = address(host or self.host, self.region)
         if not found:
-            raise BadRequest(f"the provider's region {self.region[:50]!r} has not the form of one")
+            raise Unavailable(f"the provider's region {self.region[:50]!r} has not the form of one")
         return found
 
 

@@ -7,7 +7,7 @@ import pytest
 from providers.requesters.base import Endpoint
 from providers.requesters.bedrock import BedrockRequester
 from providers.requesters.egress import Transport
-from providers.requesters.errors import AuthFailed, BadRequest
+from providers.requesters.errors import AuthFailed, BadRequest, Unavailable
 from tests.fakes.aws import CLAUDE, KEY_ID, NOVA, PROFILE, SECRET, FakeAws
 from tests.fakes.server import JSON
 from tests.requesters.conftest import PATIENT
@@ -53,7 +53,7 @@ def test_a_region_s_own_address_still_lists_its_models_at_the_other_host(transpo
 def test_a_region_must_look_like_one(transport: Transport) -> None:
     [endpoint] = BedrockRequester.spread(Endpoint("", "a:b", config={"regions": ["evil.example/"]}))
     bedrock = BedrockRequester(endpoint, transport)
-    with pytest.raises(BadRequest, match="has not the form of one"):
+    with pytest.raises(Unavailable, match="has not the form of one"):
         bedrock.chat(body())
 
 
