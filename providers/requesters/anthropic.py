@@ -5,25 +5,16 @@ and the types of anthropics/anthropic-sdk-python.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from providers.requesters import anthropic_answer, anthropic_request
 from providers.requesters.base import Requester
-from providers.requesters.errors import BadAnswer, BadRequest, ProviderError
+from providers.requesters.errors import BadAnswer, BadRequest
+from providers.requesters.inner import malformed
 from providers.requesters.sse import Event
 
 JSON = dict[str, Any]
 VERSION = "2023-06-01"
-
-
-@contextmanager
-def malformed(kind: type[ProviderError], message: str) -> Iterator[None]:
-    """The translations read nested JSON as if it had its documented form; where it has not, that is the error."""
-    try:
-        yield
-    except (AttributeError, IndexError, KeyError, TypeError) as error:
-        raise kind(message) from error
 
 
 class AnthropicRequester(Requester):

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from providers.requesters.errors import BadAnswer, ProviderError, Truncated
+from providers.requesters.inner import event_object
 from providers.requesters.sse import Event
 
 JSON = dict[str, Any]
@@ -85,7 +86,7 @@ def to_chunks(events: Iterator[Event], map_error: MapError) -> Iterator[Event]:
     """The finish reason and the usage wait for message_stop: a stream that breaks off never looks finished."""
     turn = _Turn()
     for event in events:
-        payload = _read(event)
+        payload = event_object(event)
         kind = payload.get("type")
         if kind == "error":
             raise map_error(200, payload, {})
@@ -97,16 +98,6 @@ def to_chunks(events: Iterator[Event], map_error: MapError) -> Iterator[Event]:
         if handler := HANDLERS.get(str(kind)):
             yield from map(turn.chunk, handler(turn, payload))
     raise Truncated("upstream's stream ended before message_stop")
-
-
-def _read(event: Event) -> JSON:
-    try:
-        payload = event.json
-    except orjson.JSONDecodeError as error:
-        raise BadAnswer("upstream sent an event that is not JSON") from error
-    if not isinstance(payload, dict):
-        raise BadAnswer("upstream sent an event that is not a JSON object")
-    return payload
 
 
 class _Turn:

@@ -4,9 +4,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import orjson
-
 from providers.requesters.errors import BadRequest
+from providers.requesters.inner import tool_arguments
 
 JSON = dict[str, Any]
 Blocks = list[JSON]
@@ -114,17 +113,7 @@ def _tool_use(call: Any) -> JSON:
     function = call.get("function") if isinstance(call, dict) else None
     if not isinstance(function, dict) or not function.get("name") or not call.get("id"):
         raise BadRequest("a tool call needs id and function.name", param="messages")
-    return {"type": "tool_use", "id": call["id"], "name": function["name"], "input": _arguments(function)}
-
-
-def _arguments(function: JSON) -> JSON:
-    try:
-        arguments = orjson.loads(function.get("arguments") or "{}")
-    except orjson.JSONDecodeError:
-        arguments = None
-    if not isinstance(arguments, dict):
-        raise BadRequest("a tool call's arguments must be a JSON object", param="messages")
-    return arguments
+    return {"type": "tool_use", "id": call["id"], "name": function["name"], "input": tool_arguments(function)}
 
 
 def _tool_result(message: JSON) -> Blocks:

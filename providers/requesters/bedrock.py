@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import ClassVar
 
 from providers.requesters import bedrock_answer, bedrock_request, eventstream
-from providers.requesters.anthropic import malformed
 from providers.requesters.aws import AwsRequester, segment
 from providers.requesters.base import JSON, Answer, RemoteModel
 from providers.requesters.egress import CancelToken
 from providers.requesters.errors import BadAnswer, BadRequest
+from providers.requesters.inner import malformed
 from providers.requesters.sse import Event
 
 BODY_FORM = "the body has not the form of OpenAI's chat completions"

@@ -13,6 +13,7 @@ from uuid import uuid4
 import orjson
 
 from providers.requesters.errors import BadAnswer, Truncated
+from providers.requesters.inner import event_object
 from providers.requesters.sse import Event
 
 JSON = dict[str, Any]
@@ -112,12 +113,9 @@ def to_chunks(events: Iterator[Event]) -> Iterator[Event]:
 
 
 def _read(event: Event) -> JSON:
-    try:
-        payload = event.json
-    except orjson.JSONDecodeError as error:
-        raise BadAnswer("upstream sent an event that is not JSON") from error
-    if not isinstance(payload, dict) or len(payload) != 1:
-        raise BadAnswer("upstream sent an event that is not a JSON object")
+    payload = event_object(event)
+    if len(payload) != 1:
+        raise BadAnswer("upstream sent an event that is not of one kind")
     return payload
 
 

@@ -10,9 +10,8 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 
-import orjson
-
 from providers.requesters.errors import BadRequest
+from providers.requesters.inner import tool_arguments
 
 JSON = dict[str, Any]
 Blocks = list[JSON]
@@ -225,23 +224,13 @@ def _tool_use(call: Any) -> JSON:
     function = call.get("function") if isinstance(call, dict) else None
     if not isinstance(function, dict) or not function.get("name") or not call.get("id"):
         raise BadRequest("a tool call needs id and function.name", param="messages")
-    return {"toolUse": {"toolUseId": _call_id(call["id"]), "name": function["name"], "input": _arguments(function)}}
+    return {"toolUse": {"toolUseId": _call_id(call["id"]), "name": function["name"], "input": tool_arguments(function)}}
 
 
 def _call_id(call_id: Any) -> str:
     """Other vendors' ids may be longer than Bedrock allows, or have other characters."""
     text = str(call_id)
     return text if CALL_ID.fullmatch(text) else f"call_{sha256(text.encode()).hexdigest()[:32]}"
-
-
-def _arguments(function: JSON) -> JSON:
-    try:
-        arguments = orjson.loads(function.get("arguments") or "{}")
-    except orjson.JSONDecodeError:
-        arguments = None
-    if not isinstance(arguments, dict):
-        raise BadRequest("a tool call's arguments must be a JSON object", param="messages")
-    return arguments
 
 
 ROLES: dict[str, Callable[[_Reader, JSON], None]] = {

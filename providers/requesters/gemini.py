@@ -5,17 +5,15 @@ Google's APIs (google.rpc.Status with ErrorInfo and RetryInfo) and googleapis/py
 """
 
 import re
-import struct
-from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 from urllib.parse import quote
 
 from providers.requesters import failures, gemini_answer, gemini_request
-from providers.requesters.anthropic import malformed
 from providers.requesters.base import JSON, Answer, RemoteModel, Requester
 from providers.requesters.egress import CancelToken
 from providers.requesters.errors import BadAnswer, BadRequest, ProviderError
+from providers.requesters.inner import embedding_data, embedding_texts, malformed
 from providers.requesters.sse import Event
 
 VERSION = "/v1beta"
@@ -68,7 +66,7 @@ class GeminiRequester(Requester):
         """A batch holds at most 100 texts, where OpenAI's takes 2048."""
         if operation != "embedding":
             return super().exchange(operation, body, token)
-        texts, size = gemini_request.texts(body), gemini_request.MAX_BATCH
+        texts, size = embedding_texts(body), gemini_request.MAX_BATCH
         batches = [texts[start : start + size] for start in range(0, len(texts), size)]
         answers = [super(GeminiRequester, self).exchange(operation, {**body, "input": each}, token) for each in batches]
         return Answer(_joined([answer.json for answer in answers], body), None)
@@ -142,16 +140,7 @@ def _joined(payloads: list[JSON], body: JSON) -> JSON:
     """OpenAI's list of embeddings. Most models count no tokens here; then no usage is claimed."""
     with malformed(BadAnswer, ANSWER_FORM):
         vectors = [entry["values"] for payload in payloads for entry in payload["embeddings"]]
-        data = [
-            {"object": "embedding", "index": index, "embedding": _shape(vector, body)}
-            for index, vector in enumerate(vectors)
-        ]
+        data = embedding_data(vectors, is_base64=body.get("encoding_format") == "base64")
         counts = [payload["usageMetadata"]["promptTokenCount"] for payload in payloads if "usageMetadata" in payload]
     answer: JSON = {"object": "list", "data": data, "model": body.get("model")}
     return answer | ({"usage": {"prompt_tokens": sum(counts), "total_tokens": sum(counts)}} if counts else {})
-
-
-def _shape(vector: list[float], body: JSON) -> list[float] | str:
-    if body.get("encoding_format") != "base64":
-        return vector
-    return b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()

@@ -14,6 +14,7 @@ from uuid import uuid4
 import orjson
 
 from providers.requesters.errors import BadAnswer, ContentFiltered, ProviderError, Truncated
+from providers.requesters.inner import event_object
 from providers.requesters.sse import Event
 
 JSON = dict[str, Any]
@@ -207,7 +208,7 @@ def to_chunks(events: Iterator[Event], map_error: MapError) -> Iterator[Event]:
     wait for the end of the connection, so that a stream that breaks off never looks finished."""
     stream = _Streamed()
     for event in events:
-        payload = _read(event)
+        payload = event_object(event)
         if payload.get("error"):
             raise map_error(200, payload, {})
         refuse_blocked(payload)
@@ -215,16 +216,6 @@ def to_chunks(events: Iterator[Event], map_error: MapError) -> Iterator[Event]:
     if not stream.is_finished:
         raise Truncated("upstream's stream ended before its finish reason")
     yield from stream.end()
-
-
-def _read(event: Event) -> JSON:
-    try:
-        payload = event.json
-    except orjson.JSONDecodeError as error:
-        raise BadAnswer("upstream sent an event that is not JSON") from error
-    if not isinstance(payload, dict):
-        raise BadAnswer("upstream sent an event that is not a JSON object")
-    return payload
 
 
 class _Streamed:

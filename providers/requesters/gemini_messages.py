@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from providers.requesters.errors import BadRequest
+from providers.requesters.inner import tool_arguments
 
 JSON = dict[str, Any]
 Parts = list[JSON]
@@ -85,7 +86,7 @@ class _History:
         if not isinstance(function, dict) or not function.get("name") or not call.get("id"):
             raise BadRequest("a tool call needs id and function.name", param="messages")
         self.names[call["id"]] = function["name"]
-        part: JSON = {"functionCall": {"id": call["id"], "name": function["name"], "args": _arguments(function)}}
+        part: JSON = {"functionCall": {"id": call["id"], "name": function["name"], "args": tool_arguments(function)}}
         signature = _signature(call)
         return part | ({"thoughtSignature": signature} if signature else {})
 
@@ -103,16 +104,6 @@ def _signature(holder: JSON) -> str | None:
     """Where Google's own OpenAI layer puts it: extra_content.google.thought_signature."""
     google = (holder.get("extra_content") or {}).get("google") or {}
     return google.get("thought_signature") or None
-
-
-def _arguments(function: JSON) -> JSON:
-    try:
-        arguments = orjson.loads(function.get("arguments") or "{}")
-    except orjson.JSONDecodeError:
-        arguments = None
-    if not isinstance(arguments, dict):
-        raise BadRequest("a tool call's arguments must be a JSON object", param="messages")
-    return arguments
 
 
 def _result(parts: Parts) -> JSON:

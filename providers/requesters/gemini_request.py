@@ -10,6 +10,7 @@ from typing import Any
 
 from providers.requesters.errors import BadRequest
 from providers.requesters.gemini_messages import split
+from providers.requesters.inner import embedding_texts
 
 JSON = dict[str, Any]
 
@@ -243,16 +244,6 @@ EMBEDDING_NAMES = frozenset({"model", "input", "dimensions", "encoding_format", 
 MAX_BATCH = 100
 
 
-def texts(body: JSON) -> list[str]:
-    given = body.get("input")
-    found = [given] if isinstance(given, str) else given
-    if not isinstance(found, list) or not found or not all(isinstance(text, str) and text for text in found):
-        raise BadRequest(
-            "input must be a non-empty text or a list of them: the model's provider takes no tokens", param="input"
-        )
-    return found
-
-
 def build_embedding(body: JSON, model: str) -> JSON:
     shared = {
         "model": model,
@@ -261,4 +252,4 @@ def build_embedding(body: JSON, model: str) -> JSON:
         "title": body.get("title"),
     }
     shared = {name: value for name, value in shared.items() if value}
-    return {"requests": [{**shared, "content": {"parts": [{"text": text}]}} for text in texts(body)]}
+    return {"requests": [{**shared, "content": {"parts": [{"text": text}]}} for text in embedding_texts(body)]}

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from providers.requesters import ollama_answer, ollama_request
-from providers.requesters.anthropic import malformed
 from providers.requesters.base import JSON, Answer, RemoteModel, Requester
 from providers.requesters.egress import CancelToken
 from providers.requesters.errors import BadAnswer, BadRequest, ContextTooLong, ProviderError
+from providers.requesters.inner import malformed
 from providers.requesters.sse import Event
 
 # What other programs' settings have behind Ollama's address.

@@ -1,7 +1,5 @@
 """From Ollama's answers, whole or as lines, to OpenAI's. Facts from docs/api.md and api/types.go of ollama/ollama."""
 
-import struct
-from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from time import time
 from typing import Any
@@ -10,6 +8,7 @@ from uuid import uuid4
 import orjson
 
 from providers.requesters.errors import BadAnswer, ProviderError, Truncated
+from providers.requesters.inner import embedding_data
 from providers.requesters.sse import MAX_EVENT_BYTES, Event
 
 JSON = dict[str, Any]
@@ -47,17 +46,10 @@ def to_embeddings(payload: JSON, *, is_base64: bool) -> JSON:
     vectors = payload.get("embeddings")
     if not isinstance(vectors, list):
         raise BadAnswer("upstream's answer has no embeddings")
-    data = [
-        {"object": "embedding", "index": index, "embedding": _packed(vector) if is_base64 else vector}
-        for index, vector in enumerate(vectors)
-    ]
+    data = embedding_data(vectors, is_base64=is_base64)
     answer: JSON = {"object": "list", "data": data, "model": payload.get("model", "")}
     count = payload.get("prompt_eval_count")
     return answer | ({"usage": {"prompt_tokens": count, "total_tokens": count}} if count else {})
-
-
-def _packed(vector: list[float]) -> str:
-    return b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
 
 
 def _head(payload: JSON, kind: str) -> JSON:

@@ -8,9 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from providers.requesters.errors import BadRequest
+from providers.requesters.inner import tool_arguments
 
 JSON = dict[str, Any]
 
@@ -180,17 +179,7 @@ def _call(call: Any, names: dict[str, str]) -> JSON:
     if not isinstance(function, dict) or not function.get("name") or not call.get("id"):
         raise BadRequest("a tool call needs id and function.name", param="messages")
     names[call["id"]] = function["name"]
-    return {"id": call["id"], "function": {"name": function["name"], "arguments": _arguments(function)}}
-
-
-def _arguments(function: JSON) -> JSON:
-    try:
-        arguments = orjson.loads(function.get("arguments") or "{}")
-    except orjson.JSONDecodeError:
-        arguments = None
-    if not isinstance(arguments, dict):
-        raise BadRequest("a tool call's arguments must be a JSON object", param="messages")
-    return arguments
+    return {"id": call["id"], "function": {"name": function["name"], "arguments": tool_arguments(function)}}
 
 
 def _content(message: JSON) -> tuple[str, list[str]]:

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, ClassVar
 
-from providers.requesters.anthropic import malformed
 from providers.requesters.base import JSON, Answer, RemoteModel, Requester
 from providers.requesters.egress import CancelToken
 from providers.requesters.errors import BadAnswer, BadRequest
+from providers.requesters.inner import malformed
 
 FORM = "upstream's answer has not the form of a reranking"
 # Cohere's first version had these; its second left them out.

@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 
-from providers.requesters.anthropic import malformed
 from providers.requesters.errors import BadAnswer
+from providers.requesters.inner import malformed
 from providers.requesters.sse import Event
 
 JSON = dict[str, Any]

@@ -5,19 +5,17 @@ Facts from docs.aws.amazon.com/bedrock/latest/userguide: InvokeModel, and model-
 count no tokens; the runtime does, in X-Amzn-Bedrock-Input-Token-Count.
 """
 
-import struct
-from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import orjson
 
-from providers.requesters.anthropic import malformed
 from providers.requesters.base import JSON, Answer, RemoteModel
 from providers.requesters.bedrock import BedrockRequester
 from providers.requesters.egress import CancelToken
-from providers.requesters.errors import BadAnswer, BadRequest
+from providers.requesters.errors import BadAnswer
+from providers.requesters.inner import embedding_data, embedding_texts, malformed
 
 ANSWER_FORM = "upstream's answer has not the form of its embeddings"
 NAMES = frozenset({"model", "input", "encoding_format"})
@@ -119,18 +117,8 @@ def _said(name: str, body: JSON, config: Mapping[str, Any]) -> Any:
 
 
 def _batches(body: JSON) -> Iterator[list[str]]:
-    texts, size = _texts(body), _family(body).batch
+    texts, size = embedding_texts(body), _family(body).batch
     return (texts[start : start + size] for start in range(0, len(texts), size))
-
-
-def _texts(body: JSON) -> list[str]:
-    given = body.get("input")
-    found = [given] if isinstance(given, str) else given
-    if not isinstance(found, list) or not found or not all(isinstance(text, str) and text for text in found):
-        raise BadRequest(
-            "input must be a non-empty text or a list of them: the model's provider takes no tokens", param="input"
-        )
-    return found
 
 
 def _vectors(payload: JSON) -> list[Any]:
@@ -148,18 +136,6 @@ def _counted(headers: Mapping[str, str]) -> int:
 
 def _joined(vectors: list[Any], count: int, body: JSON) -> JSON:
     with malformed(BadAnswer, ANSWER_FORM):
-        data = [
-            {"object": "embedding", "index": index, "embedding": _shape(vector, body)}
-            for index, vector in enumerate(vectors)
-        ]
+        data = embedding_data(vectors, is_base64=body.get("encoding_format") == "base64")
     usage = {"prompt_tokens": count, "total_tokens": count}
     return {"object": "list", "data": data, "model": body.get("model"), "usage": usage}
-
-
-def _shape(vector: list[float], body: JSON) -> list[float] | str:
-    if body.get("encoding_format") != "base64":
-        return vector
-    try:
-        return b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
-    except struct.error as error:
-        raise BadAnswer(ANSWER_FORM) from error
