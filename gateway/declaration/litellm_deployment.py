@@ -151,8 +151,7 @@ class Reader:
         known = table.PROVIDERS.get(prefix)
         if known is None:
             raise Unfit(f"its provider {prefix} is not known here")
-        if kind == Kind.RERANK:
-            known = table.RERANKERS.get(prefix, known)
+        known = table.OF_A_KIND.get((kind, prefix), known)
         elsewhere = _host(self._address())
         if known.requester == OPENAI and elsewhere and elsewhere != "api.openai.com":
             return Known(COMPATIBLE)

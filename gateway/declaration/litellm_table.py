@@ -54,7 +54,7 @@ PROVIDERS: dict[str, Known] = {
     "llamafile": Known(COMPATIBLE),
     "xinference": Known(COMPATIBLE),
     "infinity": Known(COMPATIBLE),
-    # Cohere's chat in OpenAI's form: docs.cohere.com/docs/compatibility-api. Its rerank is `RERANKERS`'.
+    # Cohere's chat in OpenAI's form: docs.cohere.com/docs/compatibility-api. Its rerank is below.
     "cohere": _compatible("COHERE_API_KEY", "https://api.cohere.ai/compatibility/v1"),
     "cohere_chat": _compatible("COHERE_API_KEY", "https://api.cohere.ai/compatibility/v1"),
     "perplexity": _compatible("PERPLEXITYAI_API_KEY", "https://api.perplexity.ai"),
@@ -65,8 +65,11 @@ PROVIDERS: dict[str, Known] = {
     "sambanova": _compatible("SAMBANOVA_API_KEY", "https://api.sambanova.ai/v1"),
     "hyperbolic": _compatible("HYPERBOLIC_API_KEY", "https://api.hyperbolic.xyz/v1"),
 }
-# Where a provider's rerank models speak another protocol than its others.
-RERANKERS = {"cohere": Known("cohere-rerank", "COHERE_API_KEY")}
+# Where a provider's models of some kinds speak another protocol than its others.
+OF_A_KIND = {
+    (Kind.RERANK, "cohere"): Known("cohere-rerank", "COHERE_API_KEY"),
+    (Kind.EMBEDDING, "bedrock"): Known("titan-embeddings"),
+}
 # What LiteLLM takes a name without a provider for.
 BARE: tuple[tuple[str, str], ...] = (
     (r"(gpt-|chatgpt-|o[134](-|$)|text-embedding-|dall-e|tts-|whisper-|omni-moderation|text-moderation)", "openai"),

@@ -12,6 +12,8 @@ from django.core.management import CommandError, call_command
 from accounts.models import Group
 from chat.services import probes
 from common.models import ConfigVersion
+from gateway.declaration import litellm_table
+from providers import catalog
 from providers.models import AIModel, Provider, ProviderKey
 from tests import factories
 from tests.commands.declaring import CANARY
@@ -70,6 +72,10 @@ general_settings:
 environment_variables:
   ANTHROPIC_API_KEY: sk-canary-from-the-file
 """
+
+
+AWS = {"aws_region_name": "eu-west-1", "aws_access_key_id": "AKIA", "aws_secret_access_key": "secret"}
+EU = {"regions": ["eu-west-1"]}
 
 
 class Run:
@@ -226,6 +232,34 @@ class TestEntries:
         run.one({"model": model, "api_key": "sk-x"})
         row = AIModel.objects.get()
         assert (row.provider.requester, row.upstream_name) == (requester, upstream_name)
+
+    @pytest.mark.parametrize(
+        ("params", "mode", "requester", "config", "key"),
+        [
+            (
+                {"model": "azure/mine", "api_base": "https://x.openai.azure.com", "api_version": "v", "api_key": "k"},
+                "chat",
+                "azure-openai",
+                {"apiVersion": "v"},
+                "k",
+            ),
+            ({"model": "bedrock/anthropic.claude-x", **AWS}, "chat", "bedrock-converse", EU, "AKIA:secret"),
+            ({"model": "bedrock/amazon.titan-embed-x", **AWS}, "embedding", "titan-embeddings", EU, "AKIA:secret"),
+            ({"model": "cohere/rerank-v3.5", "api_key": "k"}, "rerank", "cohere-rerank", {}, "k"),
+            ({"model": "jina_ai/jina-reranker-v2", "api_key": "k"}, "rerank", "jina-rerank", {}, "k"),
+        ],
+    )
+    def test_clouds_and_rerankers_keep_their_settings(
+        self, run: Run, params: Any, mode: str, requester: str, config: Any, key: str
+    ) -> None:
+        run.one(params, {"mode": mode})
+        provider = Provider.objects.get()
+        assert (provider.requester, provider.config) == (requester, config)
+        assert provider.keys.get().secret == key
+
+    def test_every_requester_of_the_table_is_in_the_catalog(self) -> None:
+        known = [*litellm_table.PROVIDERS.values(), *litellm_table.OF_A_KIND.values()]
+        assert [each.requester for each in known if catalog.find(each.requester) is None] == []
 
     def test_the_provider_may_be_said_beside(self, run: Run) -> None:
         run.one({"model": "meta/llama", "custom_llm_provider": "groq", "api_key": "sk-x"})
