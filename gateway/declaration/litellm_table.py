@@ -66,7 +66,7 @@ PROVIDERS: dict[str, Known] = {
     "hyperbolic": _compatible("HYPERBOLIC_API_KEY", "https://api.hyperbolic.xyz/v1"),
 }
 # Where a provider's models of some kinds speak another protocol than its others.
-OF_A_KIND = {
+OF_A_KIND: dict[tuple[str, str], Known] = {
     (Kind.RERANK, "cohere"): Known("cohere-rerank", "COHERE_API_KEY"),
     (Kind.EMBEDDING, "bedrock"): Known("titan-embeddings"),
 }
