@@ -56,6 +56,7 @@ BY_CODE: dict[str, type[ProviderError]] = {
     "invalid_api_key": AuthFailed,
     "invalid_request_error": BadRequest,
     "model_not_found": ModelNotFound,
+    "moderation_blocked": ContentFiltered,  # OpenAI's and Azure's images
     "not_found_error": ModelNotFound,
     "overloaded_error": Overloaded,
     "permission_error": AuthFailed,

@@ -8,9 +8,9 @@ from providers.requesters import errors
 from providers.requesters.errors import (
     AuthFailed,
     BadRequest,
+    Cancelled,
     ContentFiltered,
     ContextTooLong,
-    Cancelled,
     ModelNotFound,
     Overloaded,
     ProviderError,
@@ -33,6 +33,7 @@ def error(code: str | None = None, kind: str = "x", message: str = "said") -> di
         (400, error(), BadRequest),
         (400, error("context_length_exceeded"), ContextTooLong),
         (400, error("content_filter"), ContentFiltered),
+        (400, error("moderation_blocked", "image_generation_user_error"), ContentFiltered),
         (400, {"error": {"message": "prompt is too long: 210000 tokens > 200000 maximum"}}, ContextTooLong),
         (400, error("model_not_found"), ModelNotFound),
         (400, error(kind="authentication_error"), AuthFailed),
