@@ -35,6 +35,7 @@ UNKNOWN_CODES = frozenset({"unsupported_parameter", "unknown_parameter", "unreco
 NEEDED = frozenset({"model", "messages", "prompt", "input", "query", "documents", "file", "stream", "stream_options"})
 PARAMETER = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 MOST_NAMED = 20
+REFUSED = 400  # from this status on nothing was made, so nothing is billed
 
 
 def deployment_of(target: Target) -> Deployment:
@@ -53,7 +54,7 @@ class Exchange:
         self.expected = plan.targets[0]
         self.target = plan.targets[0]
         self.attempts = Attempts(call, plan)
-        self.was_sent = False
+        self._unrefused = 0  # requests that a vendor may bill
         self.first_byte_ms: int | None = None
         self.settled: Settled | None = None
         self.tally = Tally(settings.HISTORY_MAX_CHARS)
@@ -80,11 +81,12 @@ class Exchange:
         body, headers = self._body_for(target)
         body, dropped = self._known_to(target, access.requester, body)
         self._page.sent(self._slot)
-        self.was_sent = True
+        self._unrefused += 1
         started = time.monotonic()
         try:
             sent = send(access.requester, body, token)
-        except BadRequest as error:
+        except ProviderError as error:
+            self._unrefused -= bool(error.upstream_status and error.upstream_status >= REFUSED)
             if not _learn(target, body, error):
                 raise
             return self._send_to(target, access, token, send)
@@ -196,12 +198,12 @@ class Exchange:
 
     def _usage(self, outcome: Outcome) -> tuple[Tokens, UsageSource]:
         """What was used. A failed call that brought nothing is free; one whose caller left before the answer began
-        is charged for its prompt, which the vendor has read and will bill."""
+        is charged for its prompt, if a vendor has read it and will bill it."""
         reported = Usage.from_openai(self.tally.usage) if self.tally.usage else None
         if reported is not None:
             return _tokens(reported), UsageSource.REPORTED
         came = self.tally.events or outcome == Outcome.OK
-        if came or (outcome == Outcome.CLIENT_CLOSED and self.was_sent):
+        if came or (outcome == Outcome.CLIENT_CLOSED and self._unrefused):
             prompt = bounds.prompt_estimate(self.call.body, self.call.size)
             return Tokens(prompt, output=bounds.text_estimate(self.tally.characters)), UsageSource.ESTIMATED
         return Tokens(), UsageSource.NONE
@@ -216,9 +218,9 @@ class UnknownParameter(BadRequest):
     retryable = True
 
 
-def _learn(target: Target, body: JSON, error: BadRequest) -> bool:
+def _learn(target: Target, body: JSON, error: ProviderError) -> bool:
     """Whether the upstream refused a parameter that it can do without; from now on it does not get it."""
-    name = error.param if error.upstream_code in UNKNOWN_CODES else None
+    name = error.param if isinstance(error, BadRequest) and error.upstream_code in UNKNOWN_CODES else None
     if name is None or name not in body or name in NEEDED or name in target.learned:
         return False
     if target.unknown_params == UnknownParams.REFUSE or _is_last_limit(name, target):

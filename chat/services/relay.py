@@ -39,6 +39,7 @@ class Relay:
     def __init__(self, exchange: Exchange, opened: Opened) -> None:
         self.exchange = exchange
         self.error: ProviderError | None = None
+        self._is_drained = False
         self._stream = opened.stream
         self._events = chain(opened.events, opened.stream)
 
@@ -65,8 +66,10 @@ class Relay:
     def close(self) -> None:
         """The end, however it came: an iteration that was left early means that the client is gone."""
         exchange = self.exchange
+        if self._is_drained:
+            return
         if exchange.settled is None and exchange.target.drains and not exchange.call.token.cancelled:
-            exchange.call.has_left = True
+            self._is_drained = exchange.call.has_left = True
             threading.Thread(target=self._drain, name="drain", daemon=True).start()
             return
         try:

@@ -29,6 +29,7 @@ LONGEST_ASKED_SECONDS = 24 * 3600.0  # a Retry-After beyond this is a slip
 LONGEST_REASON = 500
 SAMPLES = 100
 FEWEST_SAMPLES = 20  # below that there is no saying what is slow
+REMEMBERED_SECONDS = 300.0  # how long a latency counts without a newer one
 SMOOTHING = 0.2  # weight of the newest latency in the running mean
 MINUTE = 60
 
@@ -82,6 +83,7 @@ class Traffic:
     requests: int = 0
     tokens: int = 0
     latency_ms: float | None = None
+    answered_at: float = 0.0  # of time.monotonic()
     first_bytes_ms: deque[int] = field(default_factory=lambda: deque(maxlen=SAMPLES))
     running_elsewhere: int = 0
     minute_elsewhere: int = 0
@@ -103,6 +105,11 @@ class Traffic:
         if target.max_parallel and self.running + self.running_elsewhere >= target.max_parallel:
             return f"at its {target.max_parallel} parallel calls"
         return ""
+
+    @property
+    def recent_latency_ms(self) -> float | None:
+        """None when it has not answered for so long that it may be quite another by now."""
+        return self.latency_ms if time.monotonic() - self.answered_at < REMEMBERED_SECONDS else None
 
     @property
     def slow_ms(self) -> int | None:
@@ -144,7 +151,8 @@ class Board:
     def failed(self, target: Target, access: Access, error: ProviderError, now: float | None = None) -> None:
         """Let rest what this failure says should."""
         rule = _rule_for(error)
-        if rule is None or target.model_id is None or (target.is_other_upstream and rule.scope != KEY):
+        # What callers name themselves may fail in any way, a 401 for that model alone among them.
+        if rule is None or target.model_id is None or target.is_other_upstream:
             return
         now = time.time() if now is None else now
         subject = _subject(rule.scope, target, access)
@@ -234,7 +242,8 @@ class Board:
         """Note how long the first byte took."""
         traffic = self.traffic_of(target)
         traffic.first_bytes_ms.append(first_byte_ms)
-        before = traffic.latency_ms
+        before = traffic.recent_latency_ms
+        traffic.answered_at = time.monotonic()
         traffic.latency_ms = first_byte_ms if before is None else before + SMOOTHING * (first_byte_ms - before)
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from math import inf
 
 from providers.models import Strategy
 from providers.requesters.errors import ProviderError, RateLimited, Unavailable
@@ -53,8 +54,16 @@ def _least_busy(need: Need, board: Board) -> Rank:
 
 
 def _lowest_latency(need: Need, board: Board) -> Rank:
-    """Who has not been asked yet is asked first, or nobody would ever learn how quick it is."""
-    return lambda target: (board.traffic_of(target).latency_ms or 0.0, -ticket(target.weight))
+    """Who has not been asked lately is asked first, by one call at a time: or nobody would ever learn how quick it
+    is, and one slow answer would be held against it for ever."""
+
+    def rank(target: Target) -> tuple[float, float]:
+        traffic = board.traffic_of(target)
+        unknown = inf if traffic.running else 0.0
+        known = traffic.recent_latency_ms
+        return unknown if known is None else known, -ticket(target.weight)
+
+    return rank
 
 
 def _lowest_cost(need: Need, board: Board) -> Rank:

@@ -193,6 +193,21 @@ def test_a_second_deployment_is_asked_when_the_first_is_slower_than_usual(routes
     assert routes.key.key.charges.get().provider_name == "b"
 
 
+def test_one_slow_answer_is_not_held_against_a_deployment_for_ever(routes: Routes) -> None:
+    slow = routes.deployment("a", strategy=Strategy.LOWEST_LATENCY)
+    routes.deployment("b", strategy=Strategy.LOWEST_LATENCY)
+    shares(routes, 4)
+    traffic = board().traffic_of_model(slow.pk)
+    traffic.latency_ms = 60_000
+    assert shares(routes, 6) == {"b": 6}
+    traffic.answered_at -= 600
+    assert shares(routes, 1) == {"a": 1}
+    assert traffic.latency_ms < 10_000
+    traffic.answered_at -= 600
+    traffic.running = 1  # somebody else is finding out
+    assert shares(routes, 3) == {"b": 3}
+
+
 def test_nobody_is_hedged_before_it_is_known_what_is_usual(routes: Routes) -> None:
     routes.deployment("a", upstream_name="slow", priority=0, is_hedged=True)
     routes.deployment("b", priority=1)
