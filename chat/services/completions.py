@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
+
 from accounts.errors import InvalidKey, LedgerUnavailable, StaleResolution
 from accounts.models import Outcome
 from accounts.services import keys
@@ -16,7 +18,7 @@ from chat.services.exchange import Exchange, deployment_of
 from chat.services.plan import Plan, plan
 from chat.services.relay import Opened, Relay
 from chat.services.snapshot import Snapshot
-from chat.services.tally import says_something
+from chat.services.tally import Tally, says_something
 from providers.requesters.base import Answer, Requester
 from providers.requesters.call import CancelToken
 from providers.requesters.sse import Event
@@ -42,10 +44,21 @@ def run(call: Call) -> Done:
     """Make a call and wait for its whole answer. Raises Refused, CallError or ProviderError."""
     exchange = _begin(call, is_stream=False)
     with exchange.guarded():
-        answer = exchange.send(lambda requester, body, token: requester.ask(call.endpoint.operation, body, token))
-        exchange.tally.take_answer(answer)
+        answer, exchange.tally = exchange.send(_tallied(call.endpoint.operation))
         settled = exchange.finish(Outcome.CLIENT_CLOSED if call.has_left else Outcome.OK)
     return Done(answer, settled, exchange.headers)
+
+
+def _tallied(operation: str) -> Callable[[Requester, JSON, CancelToken], tuple[Answer, Tally]]:
+    """Read each answer while another deployment can still take over: one of an unknown shape is a failure, too."""
+
+    def send(requester: Requester, body: JSON, token: CancelToken) -> tuple[Answer, Tally]:
+        answer = requester.ask(operation, body, token)
+        tally = Tally(settings.HISTORY_MAX_CHARS)
+        tally.take_answer(answer)
+        return answer, tally
+
+    return send
 
 
 def open_stream(call: Call) -> Relay:

@@ -12,9 +12,11 @@ import pytest
 
 from accounts.models import Charge
 from providers.models import Provider
+from providers.services import board_sync
+from providers.services.board import board
 from tests import factories
 from tests.fakes.server import FakeVendor
-from tests.routing.conftest import Routes
+from tests.routing.conftest import Routes, last_charge
 
 QUICK = {"connect_timeout": 0.5, "first_byte_timeout": 0.6, "idle_timeout": 0.6, "retries": 0}
 JSON = dict[str, Any]
@@ -205,3 +207,28 @@ def test_what_is_only_odd_is_answered(routes: Routes, oddity: str) -> None:
         3,
         2,
     )
+
+
+@pytest.mark.parametrize("choices", [5, [5], [{"message": {"tool_calls": [5]}}], [{"message": "text"}]])
+def test_an_answer_of_an_unknown_shape_is_passed_over_and_free(routes: Routes, choices: object) -> None:
+    routes.deployment("a", priority=0)
+    used = {"prompt_tokens": 1000, "completion_tokens": 1000}
+    routes.fakes["a"].reply_json("echo", {"choices": choices, "usage": used})
+    assert routes.chat().status_code == 502
+    assert (last_charge().state, last_charge().fee) == ("released", 0)
+    routes.deployment("b", priority=1)
+    assert routes.served_by() == "b"
+
+
+def test_rests_of_rows_that_are_gone_hold_nobody_up(routes: Routes) -> None:
+    model, other = routes.deployment("a"), routes.deployment("b", "other")
+    routes.fakes["a"].mishap(500)
+    routes.fakes["b"].mishap(500)
+    assert [routes.chat().status_code, routes.chat("other").status_code] == [502, 502]
+    model.delete()
+    board_sync.Exchange(board()).run()
+    assert set(board().rests) == {(other.pk, None)}
+    assert not board().unwritten
+    other.provider.delete()
+    board_sync.Exchange(board()).run()
+    assert not board().rests
