@@ -72,6 +72,28 @@ def test_an_answer_that_is_no_token(tokens: EntraTokens, fake: FakeAzure, pieces
         tokens.get()
 
 
+def test_only_the_token_that_was_refused_is_forgotten(tokens: EntraTokens, fake: FakeAzure) -> None:
+    first = tokens.get()
+    tokens.forget("ey-of-a-call-that-began-earlier")
+    assert (tokens.get(), fake.issued) == (first, 1)
+    tokens.forget(first)
+    tokens.forget(first)
+    assert tokens.get() != first and fake.issued == 2
+
+
+@pytest.mark.parametrize(
+    "authority",
+    [
+        "https://login.chinacloudapi.cn",
+        "https://login.partner.microsoftonline.cn/",
+        "https://LOGIN.chinacloudapi.cn:443",
+    ],
+)
+def test_each_name_of_a_cloud_has_its_scope(transport: Transport, authority: str) -> None:
+    scope = EntraTokens(PRINCIPAL, authority, transport, PATIENT).scope
+    assert scope == "https://cognitiveservices.azure.cn/.default"
+
+
 def test_a_tenant_can_not_lead_elsewhere(fake: FakeAzure, transport: Transport) -> None:
     odd = Principal("../../other?x=", "client-1111", "secret")
     with pytest.raises(AuthFailed):
