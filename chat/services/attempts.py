@@ -86,8 +86,8 @@ class Attempts:
                     queue = deque(self._callable([each for each in special if id(each) not in self._failures]))
                 elif not failure.retryable:
                     raise
-            if not queue:
-                queue = deque(self._another_round())
+            # Those that were well at the start may be resting by now: a whole crowd may come from the same outage.
+            queue = deque(self._callable(list(queue)) or self._another_round())
         raise error or self._refusal()
 
     def done(self, tokens: int) -> None:

@@ -1,5 +1,6 @@
 """An upstream's bad day, as its callers see it: not at all, as long as somebody else can answer."""
 
+import threading
 import time
 from datetime import timedelta
 from decimal import Decimal
@@ -8,8 +9,10 @@ import pytest
 from django.utils import timezone
 
 from providers.models import ProviderKey, Rest
+from providers.requesters.errors import Unavailable
 from providers.services import board_sync
 from providers.services.board import board
+from providers.services.routing import load_catalog
 from tests import factories
 from tests.routing.conftest import Routes, last_charge
 
@@ -190,6 +193,17 @@ def test_who_is_all_there_is_is_asked_all_the_same(routes: Routes) -> None:
     assert routes.chat().status_code == 502
     assert routes.served_by() == "a"
     assert not board().rests
+
+
+def test_who_began_to_rest_meanwhile_comes_last(routes: Routes) -> None:
+    routes.deployment("a", upstream_name="late-error", priority=0)
+    resting = routes.deployment("b", priority=1)
+    routes.deployment("c", priority=2)
+    target = next(each for each in load_catalog().routes[("llm", "echo")] if each.model_id == resting.pk)
+    failure = Unavailable("another call met an outage")
+    threading.Timer(1, lambda: board().failed(target, target.accesses[0], failure, time.time() + 60)).start()
+    assert routes.served_by() == "c"
+    assert routes.calls("b") == 0
 
 
 def test_after_its_rest_one_call_at_a_time_tries(routes: Routes) -> None:
