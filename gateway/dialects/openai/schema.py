@@ -120,7 +120,7 @@ SCHEMAS: JSON = {
         object=STRING,
         created={"type": "integer"},
         owned_by={**STRING, "description": "The provider."},
-        kind={**STRING, "description": "llm, embedding or rerank."},
+        kind={**STRING, "description": "llm, embedding, rerank, image, speech, transcription or moderation."},
         context_length={"type": "integer", "nullable": True},
         max_output_tokens={"type": "integer", "nullable": True},
     ),
