@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import RequestFactory
 
 from accounts.models import Charge
 from accounts.services.ledger.audit import audit
 from chat.models import Thread
+from gateway.dialects.forms import read_form
+from providers.requesters.forms import FilePart
 from tests import factories
 from tests.gateway.openai.conftest import last_charge
 from tests.gateway.openai.test_kinds import BODIES, WAVE, Kinds, kinds
@@ -115,6 +118,17 @@ def test_where_it_lives_is_the_models_to_say(kinds: Kinds) -> None:
     answer = kinds.ask("rerank", model="away")
     assert (answer.status_code, answer.json()["error"]["code"]) == (502, "egress_refused")
     assert len(kinds.fake.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"), [(b"Content-Type: audio/wav\r\n", "audio/wav"), (b"", "application/octet-stream")]
+)
+def test_a_file_keeps_its_name_and_type(line: bytes, kind: str) -> None:
+    part = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n' + line + b"\r\nsound\r\n"
+    request = RequestFactory().post("/", part + b"--x--\r\n", content_type="Multipart/Form-Data; boundary=x")
+    fields, size = read_form(request)
+    assert fields == {"file": FilePart("a.wav", kind, b"sound")}
+    assert size == len(part + b"--x--\r\n") - len(b"sound")
 
 
 def test_what_is_recorded_is_what_was_asked_whatever_stands_beside_it(kinds: Kinds) -> None:
