@@ -37,10 +37,12 @@ def read_form(request: HttpRequest) -> tuple[dict[str, Any], int]:
 
     Raises a BodyError.
     """
-    if not request.META.get("CONTENT_TYPE", "").lower().startswith(FORM):
+    kind, _, parameters = request.META.get("CONTENT_TYPE", "").partition(";")
+    if kind.strip().lower() != FORM:
         raise BodyNotForm(f"Send {FORM}.")
     raw = read_body(request)
-    meta = {**request.META, "CONTENT_LENGTH": str(len(raw))}
+    # Django's parser knows the type in small letters only.
+    meta = {**request.META, "CONTENT_TYPE": f"{FORM};{parameters}", "CONTENT_LENGTH": str(len(raw))}
     try:
         texts, files = MultiPartParser(meta, BytesIO(raw), [KeepInMemory()]).parse()
     except (RequestDataTooBig, SuspiciousOperation) as error:
