@@ -243,8 +243,8 @@ class AIModel(ConfigRow):
     )
     allows_other_upstream = models.BooleanField(
         "other upstream models",
-        default=True,
-        help_text="“name/upstream-model” calls another of the provider's models, at its own row's price or at this one.",
+        default=False,
+        help_text="“name/upstream-model” may call models of the provider that have no row here, at this one's price.",
     )
     is_enabled = models.BooleanField("enabled", default=True)
 

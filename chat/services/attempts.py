@@ -66,6 +66,7 @@ class Attempts:
         self._failures: dict[int, ProviderError] = {}  # by identity: a target is one row asked for one model
         self._round = 0
         self._served: Target | None = None
+        self._minute = 0  # that the call was counted in
         total = max((target.timeouts.total for target in plan.all), default=0.0)
         self._deadline = call.started + min(total, call.limits.total if call.limits else inf)
 
@@ -94,7 +95,7 @@ class Attempts:
         """The answer is over, and this is what it used."""
         served, self._served = self._served, None
         if served is not None:
-            board().end(served, self.plan.need.tokens, tokens)
+            board().end(served, self._minute, self.plan.need.tokens, tokens)
 
     @property
     def route(self) -> str:
@@ -171,7 +172,7 @@ class Attempts:
         """The slower one of two answers: nobody will read it."""
         self._trail.append(f"{_place(late.target)} hedged")
         late.value.close() if hasattr(late.value, "close") else None
-        board().end(late.target, self.plan.need.tokens, None)
+        board().end(late.target, 0, 0, 0)
 
     def _ask(self, target: Target, send: Send, token: CancelToken) -> Reply:
         """Ask with one key after the other, as long as the trouble is the key's or the place's own."""
@@ -205,7 +206,8 @@ class Attempts:
     def _once(self, target: Target, access: Access, send: Send, token: CancelToken) -> Reply:
         self._check_wanted(token)
         expected = self.plan.need.tokens
-        if not board().begin(target, expected):
+        minute = board().begin(target, expected)
+        if not minute:
             raise AtCeiling(f"{target.provider_name} is {board().full(target, expected)}.")
         started = time.time()
         try:
@@ -214,8 +216,9 @@ class Attempts:
             self.count += 1
             reply = send(target, access, token.child(self._limits(target)))
         except BaseException:
-            board().end(target, expected, 0)
+            board().end(target, minute, expected, 0)
             raise
+        self._minute = minute
         board().succeeded(target, access, started)
         board().answered(target, reply.first_byte_ms)
         return reply

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 
-from accounts.errors import InvalidKey, LedgerUnavailable, StaleResolution
+from accounts.errors import InsufficientQuota, InvalidKey, LedgerUnavailable, StaleResolution
 from accounts.models import Outcome
 from accounts.services import keys
 from accounts.services.ledger import writer as ledger
@@ -112,9 +112,8 @@ def _admit(call: Call, *, is_stream: bool) -> tuple[Admitted, Plan]:
         if (router := chosen.targets[0].router) is not None:
             smart.choose(call, router, run)
             continue
-        admission = admission_of(call, chosen, picture.version, is_stream=is_stream)
         try:
-            return ledger.writer().admit(admission), chosen
+            return _hold(call, chosen, picture.version, is_stream=is_stream)
         except StaleResolution:
             picture = snapshot.newer_than(picture.version)
             call.caller = keys.look_up(call.caller.digest)
@@ -122,6 +121,17 @@ def _admit(call: Call, *, is_stream: bool) -> tuple[Admitted, Plan]:
             keys.forget_one(call.caller.digest)
             raise
     raise LedgerUnavailable("The configuration is being changed. Try again shortly.", retry_after=1)
+
+
+def _hold(call: Call, chosen: Plan, version: int, *, is_stream: bool) -> tuple[Admitted, Plan]:
+    """A hold for the whole plan; for the name alone where its fallbacks are dearer than what the key can pay."""
+    try:
+        return ledger.writer().admit(admission_of(call, chosen, version, is_stream=is_stream)), chosen
+    except InsufficientQuota:
+        alone = chosen.without_fallbacks()
+        if alone is None:
+            raise
+        return ledger.writer().admit(admission_of(call, alone, version, is_stream=is_stream)), alone
 
 
 def resolve(call: Call, picture: Snapshot) -> tuple[Snapshot, Plan]:

@@ -32,7 +32,13 @@ Sent = TypeVar("Sent")
 Send = Callable[[Requester, JSON, CancelToken], Sent]
 # OpenAI's codes, and those of servers that follow it.
 UNKNOWN_CODES = frozenset({"unsupported_parameter", "unknown_parameter", "unrecognized_parameter"})
-NEEDED = frozenset({"model", "messages", "prompt", "input", "query", "documents", "file", "stream", "stream_options"})
+# What the answer would be another one without. A refusal of these may be about the one body that had them.
+NEEDED = frozenset(
+    {
+        *("model", "messages", "prompt", "input", "query", "documents", "file", "stream", "stream_options", "n"),
+        *("tools", "tool_choice", "functions", "function_call", "response_format", "modalities", "voice"),
+    }
+)
 PARAMETER = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 MOST_NAMED = 20
 REFUSED = 400  # from this status on nothing was made, so nothing is billed

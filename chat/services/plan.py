@@ -24,11 +24,18 @@ class Plan:
     targets: list[Target]
     special: dict[type[ProviderError], list[Target]]
     need: Need
+    fallbacks: int = 0  # how many of `targets`, at their end, are of other names
 
     @property
     def all(self) -> list[Target]:
         """All that the call may end at: its hold covers the dearest of them."""
         return [*self.targets, *(target for targets in self.special.values() for target in targets)]
+
+    def without_fallbacks(self) -> "Plan | None":
+        """The deployments of the name alone; None when that are all there are."""
+        if not self.fallbacks and not any(self.special.values()):
+            return None
+        return Plan(self.targets[: len(self.targets) - self.fallbacks], {}, self.need)
 
     def standings(self, targets: Iterable[Target]) -> list[Standing]:
         """How each of them stands now, in the order of trying: what rests is the last resort, the rest is out."""
@@ -48,14 +55,12 @@ def plan(call: Call, picture: Snapshot, need: Need) -> Plan | None:
         return None
     ordered = in_order(first, need, board())
     resolver = _Fallbacks(call, picture, need, ordered)
-    return Plan(
-        ordered + resolver.named_by(lambda target: target.fallbacks),
-        {
-            ContextTooLong: resolver.named_by(lambda target: target.context_fallbacks),
-            ContentFiltered: resolver.named_by(lambda target: target.filter_fallbacks),
-        },
-        need,
-    )
+    fallbacks = resolver.named_by(lambda target: target.fallbacks)
+    special: dict[type[ProviderError], list[Target]] = {
+        ContextTooLong: resolver.named_by(lambda target: target.context_fallbacks),
+        ContentFiltered: resolver.named_by(lambda target: target.filter_fallbacks),
+    }
+    return Plan(ordered + fallbacks, special, need, len(fallbacks))
 
 
 class _Fallbacks:
@@ -92,12 +97,13 @@ def _other_upstream(picture: Snapshot, caller: Caller, kind: str, name: str) -> 
         return []
     found: list[Target] = []
     for target in picture.named(caller, kind, public):
-        if not target.allows_other_upstream or target.router is not None or target.provider_id is None:
+        if target.router is not None or target.provider_id is None:
             continue
         place = place_of(target.provider_id, kind, upstream)
         rows = picture.catalog.by_upstream.get(place, ())
         own = next((row for row in rows if row.model_id and picture.may_call(caller, row.model_id)), None)
-        if own or not (rows or place in picture.catalog.switched_off):
+        is_unknown = not (rows or place in picture.catalog.switched_off)
+        if own or (is_unknown and target.allows_other_upstream):
             found.append(target.calling(upstream, own))
     return found
 

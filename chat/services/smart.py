@@ -4,6 +4,7 @@ Settings of its provider: `rules`, a list of {"name": a model's public name, "de
 `localLlmModel`, the public name of the model that chooses. Both calls are the caller's, each at its model's own price.
 """
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -12,8 +13,9 @@ import orjson
 from chat.errors import BadCall
 from chat.services.calls import ENDPOINTS, Call
 from chat.services.plan import DEFAULT_NAME
-from providers.requesters.errors import Unavailable
+from providers.requesters.errors import Cancelled, ProviderError, Unavailable
 
+logger = logging.getLogger(__name__)
 JSON = dict[str, Any]
 
 DEEPEST = 3  # routers that lead to routers
@@ -32,9 +34,20 @@ def choose(call: Call, settings: JSON, run: Callable[[Call], Any]) -> None:
         raise BadCall(f"The model `{call.model}` is a router that leads to other routers without end.", "model")
     rules = rules_of(settings)
     question = _question(call, chooser_of(settings), rules)
-    picked = _picked(run(question).answer.json) if rules else None  # vendors refuse a choice among nothing
+    picked = _ask(question, run) if rules else None  # vendors refuse a choice among nothing
     names = {rule["name"] for rule in rules}
     call.body = {**call.body, "model": picked if picked in names else DEFAULT_NAME}
+
+
+def _ask(question: Call, run: Callable[[Call], Any]) -> str | None:
+    """The chooser's word; a chooser that fails chooses nobody."""
+    try:
+        return _picked(run(question).answer.json)
+    except Cancelled:
+        raise
+    except ProviderError as error:
+        logger.warning("%s: the router's chooser failed: %s", question.request_id, error)
+        return None
 
 
 def rules_of(settings: Any) -> list[dict[str, str]]:
@@ -70,7 +83,6 @@ def _question(call: Call, chooser: str, rules: list[dict[str, str]]) -> Call:
         len(orjson.dumps(body)),
         call.caller,
         f"{call.request_id}-r{call.routed}",
-        session_key=call.session_key,
         limits=call.limits,
         token=call.token,
         routed=call.routed,

@@ -6,6 +6,7 @@ take over. When that takes long it begins without one, with comments; what fails
 
 import logging
 import os
+import select
 import ssl
 import threading
 import time
@@ -14,6 +15,7 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
+from gevent.monkey import get_original
 
 from chat.services import completions
 from chat.services.calls import Call
@@ -124,9 +126,10 @@ class EventStream:
         if now - silent_since >= settings.STREAM_KEEPALIVE_SECONDS:
             self.waiting_since = now
             try:
-                os.write(self._beat_into, COMMENT_CHUNK)
+                if _has_room(self._beat_into):
+                    os.write(self._beat_into, COMMENT_CHUNK)
             except OSError:
-                self._beat_into = -1  # full or gone: the stream itself will notice
+                self._beat_into = -1  # gone: the stream itself will notice
 
     def close(self) -> None:
         pulse.remove(self)
@@ -144,6 +147,13 @@ def _descriptor(request: HttpRequest) -> int:
     if client is None or isinstance(client, ssl.SSLSocket) or not settings.STREAM_KEEPALIVE_SECONDS:
         return -1
     return int(client.fileno()) if request.META.get("SERVER_PROTOCOL") == "HTTP/1.1" else -1
+
+
+def _has_room(descriptor: int) -> bool:
+    """Whether a few bytes go into the socket whole: the kernel says so only while a third of its buffer is free."""
+    poll: Any = get_original("select", "poll")()  # gevent's own would let another greenlet in
+    poll.register(descriptor, select.POLLOUT)
+    return any(events & select.POLLOUT for _, events in poll.poll(0))
 
 
 class Pulse:

@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='aimodel',
             name='allows_other_upstream',
-            field=models.BooleanField(default=True, help_text="“name/upstream-model” calls another of the provider's models, at its own row's price or at this one.", verbose_name='other upstream models'),
+            field=models.BooleanField(default=False, help_text="“name/upstream-model” may call models of the provider that have no row here, at this one's price.", verbose_name='other upstream models'),
         ),
         migrations.AddField(
             model_name='aimodel',

@@ -100,6 +100,8 @@ class Traffic:
         """Which ceiling one more call of so many tokens would break; empty: none."""
         if target.max_rpm and self.requests + self.requests_elsewhere >= target.max_rpm:
             return f"at its {target.max_rpm} requests a minute"
+        if target.max_tpm and tokens > target.max_tpm:
+            return f"made for calls of at most {target.max_tpm} tokens"
         if target.max_tpm and self.tokens + self.tokens_elsewhere + tokens > target.max_tpm:
             return f"at its {target.max_tpm} tokens a minute"
         if target.max_parallel and self.running + self.running_elsewhere >= target.max_parallel:
@@ -217,25 +219,25 @@ class Board:
         """Which ceiling is in the way of a call of so many tokens; empty: none."""
         return self.traffic_of(target).ceiling_reached(target, tokens) if target.has_ceiling else ""
 
-    def begin(self, target: Target, tokens: int) -> bool:
-        """Count a call in; False when a ceiling leaves no room for it."""
+    def begin(self, target: Target, tokens: int) -> int:
+        """Count a call in. The minute that it counts for; 0 when a ceiling leaves no room for it."""
         traffic = self.traffic_of(target)
         if target.is_counted_together and target.model_id is not None:
             self.shared.add(target.model_id)
         with self.lock:
             if target.has_ceiling and traffic.ceiling_reached(target, tokens):
-                return False
+                return 0
             traffic.running += 1
             traffic.requests += 1
             traffic.tokens += tokens
-        return True
+        return traffic.minute
 
-    def end(self, target: Target, expected: int, used: int | None) -> None:
-        """Count it out. `used` are its tokens, where they are known to differ from what `begin` expected."""
+    def end(self, target: Target, minute: int, expected: int, used: int) -> None:
+        """Count it out: what it used in place of what `begin` expected, if that minute is not over."""
         traffic = self.traffic_of(target)
         with self.lock:
             traffic.running = max(traffic.running - 1, 0)
-            if used is not None:
+            if traffic.minute == minute:
                 traffic.tokens = max(traffic.tokens + used - expected, 0)
 
     def answered(self, target: Target, first_byte_ms: int) -> None:

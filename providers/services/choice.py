@@ -8,7 +8,7 @@ from hashlib import blake2b
 from math import inf
 
 from providers.models import Strategy
-from providers.requesters.errors import ProviderError, RateLimited, Unavailable
+from providers.requesters.errors import AuthFailed, ProviderError, RateLimited, Unavailable
 from providers.services.board import Board, Resting
 from providers.services.routing import Access, Target
 
@@ -126,10 +126,13 @@ class Standing:
     why_not: str = ""
     is_last_resort: bool = False
     seconds: float = 0.0  # until it can be called, as far as is known
+    code: str = ""  # of the failure that it rests after
 
     def refusal(self) -> ProviderError:
         """What a caller hears when this is all that is left."""
         message = f"{self.target.provider_name} {self.why_not}."
+        if self.code == AuthFailed.code:
+            return AuthFailed(message)  # waiting is no use: somebody has to enter another key
         return RateLimited(message, retry_after=self.seconds) if self.seconds else Unavailable(message)
 
 
@@ -138,7 +141,7 @@ def standing_of(target: Target, need: Need, board: Board) -> Standing:
     if not target.accesses:
         return Standing(target, "has no enabled key")
     if full := board.full(target, need.tokens):
-        return Standing(target, f"is {full}", seconds=_seconds_to_room(target))
+        return Standing(target, f"is {full}", seconds=_seconds_to_room(target, need))
     if not board.rests:
         return Standing(target)
     now = time.time()
@@ -146,14 +149,16 @@ def standing_of(target: Target, need: Need, board: Board) -> Standing:
     if None in rests:
         return Standing(target)
     rest = min((each for each in rests if each), key=lambda each: (each.is_firm, each.until))
-    return Standing(target, f"rests: {rest.reason}", not rest.is_firm, _seconds_left(rest, now))
+    return Standing(target, f"rests: {rest.reason}", not rest.is_firm, _seconds_left(rest, now), rest.code)
 
 
 def _seconds_left(rest: Resting, now: float) -> float:
     return max(max(rest.until, rest.trial_until) - now, 0.1)
 
 
-def _seconds_to_room(target: Target) -> float:
-    """A minute's ceiling opens with the next minute; parallel calls end when they end."""
+def _seconds_to_room(target: Target, need: Need) -> float:
+    """A minute's ceiling opens with the next minute; parallel calls end when they end. 0: there never is room."""
+    if target.max_tpm and need.tokens > target.max_tpm:
+        return 0.0
     is_by_minute = target.max_rpm or target.max_tpm
     return SECONDS_PER_MINUTE - time.time() % SECONDS_PER_MINUTE if is_by_minute else 1.0

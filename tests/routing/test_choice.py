@@ -6,6 +6,8 @@ from decimal import Decimal
 
 import pytest
 
+from accounts.services import keys
+from chat.services import snapshot
 from providers.models import Load, ProviderKey, Strategy
 from providers.services import board_sync
 from providers.services.board import Board, board
@@ -144,6 +146,22 @@ def test_tokens_count_by_what_was_used(routes: Routes) -> None:
     # 250 expected beside the prompt, 10 and 1 used: the next one fits again.
     assert [routes.served_by(max_tokens=250) for _ in range(3)] == ["a"] * 3
     assert routes.served_by(max_tokens=290) == "b"
+
+
+def test_a_call_larger_than_the_ceiling_is_not_told_to_wait(routes: Routes) -> None:
+    routes.deployment("a", max_tpm=100)
+    answer = routes.chat(max_tokens=200)
+    assert answer.status_code == 502
+    assert "retry-after" not in answer.headers
+    assert "at most 100 tokens" in answer.json()["error"]["message"]
+
+
+def test_a_minute_that_is_over_takes_nothing_from_the_next(routes: Routes) -> None:
+    model = routes.deployment("a", max_tpm=1000)
+    target = snapshot.fresh().named(keys.caller_of(routes.key.key), "llm", "echo")[0]
+    minute = board().begin(target, 500)
+    board().end(target, minute - 1, 500, 10)  # it had begun a minute ago
+    assert board().traffic_of_model(model.pk).tokens == 500
 
 
 def test_parallel_calls_are_counted_while_they_run(routes: Routes) -> None:

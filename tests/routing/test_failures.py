@@ -85,6 +85,16 @@ def test_a_fallback_needs_a_grant_like_any_model(routes: Routes) -> None:
     assert routes.calls("b") == 0
 
 
+def test_a_fallback_that_the_key_can_t_pay_is_no_obstacle(routes: Routes) -> None:
+    routes.deployment("a", "small", fallbacks=["big"], context_fallbacks=["big"])
+    routes.deployment("b", "big", price_in=Decimal(5000), price_out=Decimal(5000))
+    key = factories.key(month_quota=Decimal("0.01"))
+    assert routes.served_by("small", key=key, max_tokens=5) == "a"
+    routes.fakes["a"].mishap(500)
+    assert routes.chat("small", key, max_tokens=5).status_code == 502
+    assert routes.calls("b") == 0
+
+
 @pytest.mark.parametrize(
     ("field", "code"), [("context_fallbacks", "context_length_exceeded"), ("filter_fallbacks", "content_filter")]
 )
@@ -235,6 +245,16 @@ def test_a_key_that_is_refused_is_set_aside_and_the_next_one_serves(routes: Rout
     assert list(board().rests) == [(None, wrong.pk)]
     assert board().rests[(None, wrong.pk)].is_firm
     assert (model.pk, right.pk) not in board().rests
+
+
+def test_when_every_key_is_refused_nobody_is_told_to_wait(routes: Routes) -> None:
+    provider = routes.upstream("a", secret="sk-this-one-is-wrong-000")
+    factories.model(provider)
+    for _ in range(2):
+        answer = routes.chat()
+        assert (answer.status_code, answer.json()["error"]["code"]) == (502, "upstream_auth_failed")
+        assert "retry-after" not in answer.headers
+    assert routes.calls("a") == 1
 
 
 def test_a_key_at_its_limit_rests_for_as_long_as_it_said(routes: Routes) -> None:

@@ -16,6 +16,8 @@ from tests import factories
 from tests.routing.conftest import Routes, last_charge
 from tests.routing.test_failures import coded
 
+OPEN = {"allows_other_upstream": True}
+
 
 def caller(routes: Routes) -> Caller:
     return caller_of(routes.key.key)
@@ -48,15 +50,15 @@ def test_a_deadline_that_is_over_before_the_next_try_blames_nobody(routes: Route
 
 @pytest.mark.parametrize("upstream_model", ["nonsense", "401", "429", "500"])
 def test_another_upstream_model_that_fails_is_not_this_one(routes: Routes, upstream_model: str) -> None:
-    routes.deployment("a", priority=0)
-    routes.deployment("b", priority=1)
+    routes.deployment("a", priority=0, **OPEN)
+    routes.deployment("b", priority=1, **OPEN)
     assert routes.chat(f"echo/{upstream_model}").status_code in (429, 502)
     assert not board().rests
     assert routes.served_by() == "a"
 
 
 def test_another_upstream_model_that_answers_ends_no_rest_of_this_one(routes: Routes) -> None:
-    model = routes.deployment("a")
+    model = routes.deployment("a", **OPEN)
     routes.fakes["a"].reply_json("echo", coded("rate_limit_exceeded"), status=429)
     assert routes.chat().status_code == 429
     key = ProviderKey.objects.get()
@@ -142,7 +144,7 @@ def test_a_hedge_that_fails_is_not_sent_once_more(routes: Routes) -> None:
 
 
 def test_a_model_without_a_row_is_asked_for_no_longer_answer_than_is_held(routes: Routes) -> None:
-    routes.deployment("a", upstream_name="slow", max_output=5)
+    routes.deployment("a", upstream_name="slow", max_output=5, **OPEN)
     key = factories.key(month_quota=Decimal(100))
     assert routes.chat("echo/echo", key).status_code == 200
     assert routes.sent("a")["max_tokens"] > 5

@@ -10,7 +10,7 @@ from tests.routing.conftest import Routes, last_charge
 
 
 def test_the_right_of_a_slash_goes_upstream(routes: Routes) -> None:
-    routes.deployment("a", "team", upstream_name="slow")
+    routes.deployment("a", "team", upstream_name="slow", allows_other_upstream=True)
     assert routes.chat("team/echo").status_code == 200
     assert routes.sent("a")["model"] == "echo"
     assert (last_charge().model_name, last_charge().upstream_name) == ("team", "echo")
@@ -33,9 +33,11 @@ def test_a_slash_is_no_way_around_a_missing_grant(routes: Routes) -> None:
     assert routes.calls("a") == 0
 
 
-def test_a_model_may_be_closed_to_other_names(routes: Routes) -> None:
-    routes.deployment("a", "team", allows_other_upstream=False)
+def test_what_has_no_row_is_called_only_where_the_operator_says_so(routes: Routes) -> None:
+    """Else any key with one cheap model could call every model of its provider at that price."""
+    routes.deployment("a", "team", upstream_name="slow")
     assert routes.chat("team/echo").status_code == 404
+    assert routes.calls("a") == 0
 
 
 def test_a_name_with_a_slash_of_its_own_comes_first(routes: Routes) -> None:
@@ -74,6 +76,16 @@ def test_a_router_lets_another_model_choose(routes: Routes, client: Client) -> N
     assert routes.served_by("auto") == "a"
     assert routes.sent("b")["tools"][0]["function"]["parameters"]["properties"]["modelId"]["enum"] == ["code", "prose"]
     assert [charge.model_name for charge in routes.key.key.charges.order_by("id")] == ["chooser", "code"]
+
+
+def test_a_router_whose_chooser_fails_takes_the_default(routes: Routes) -> None:
+    routes.deployment("a", "default")
+    routes.deployment("b", "chooser")
+    routes.fakes["b"].mishap(500, times=9)
+    config = {"rules": [{"name": "code", "description": "programs"}], "localLlmModel": "chooser"}
+    factories.model(Provider.objects.create(name="router", requester="smart-router", config=config), "auto")
+    assert routes.served_by("auto", headers={"session-id": "s"}) == "a"
+    assert [session.calls for session in routes.key.key.sessions.all()] == [1]  # the question is no part of it
 
 
 def test_a_router_whose_chooser_names_nobody_takes_the_default(routes: Routes) -> None:
