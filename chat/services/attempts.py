@@ -14,6 +14,7 @@ from urllib.parse import quote
 from chat.services import race
 from chat.services.calls import Call
 from chat.services.plan import Plan
+from providers.requesters.base import Stream
 from providers.requesters.call import CancelToken, Timeouts
 from providers.requesters.errors import (
     AuthFailed,
@@ -24,6 +25,7 @@ from providers.requesters.errors import (
     RateLimited,
     Unavailable,
 )
+from providers.requesters.sse import Event
 from providers.services import board_sync
 from providers.services.board import board
 from providers.services.choice import keys_in_turn, standing_of
@@ -39,6 +41,17 @@ KEY_TROUBLE = (AuthFailed, RateLimited)  # another key of the same provider may 
 RARE_ENDPOINTS = frozenset({"completion"})
 HEADER_SAFE = " /:@._-()"
 LONGEST_ROUTE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A stream whose first events were read already."""
+
+    stream: Stream
+    events: list[Event]
+
+    def close(self) -> None:
+        self.stream.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +184,8 @@ class Attempts:
     def _give_up(self, late: Reply) -> None:
         """The slower one of two answers: nobody will read it."""
         self._trail.append(f"{_place(late.target)} hedged")
-        late.value.close() if hasattr(late.value, "close") else None
+        if isinstance(late.value, Opened):
+            late.value.close()
         board().end(late.target, 0, 0, 0)
 
     def _ask(self, target: Target, send: Send, token: CancelToken) -> Reply:

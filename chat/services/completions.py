@@ -13,10 +13,11 @@ from accounts.services.ledger import writer as ledger
 from accounts.services.ledger.types import Admission, Admitted, Settled, Settlement
 from chat.errors import BadCall, UnknownModel
 from chat.services import bounds, smart, snapshot
+from chat.services.attempts import Opened
 from chat.services.calls import Call
 from chat.services.exchange import Exchange, deployment_of
 from chat.services.plan import Plan, plan
-from chat.services.relay import Opened, Relay
+from chat.services.relay import Relay
 from chat.services.snapshot import Snapshot
 from chat.services.tally import Tally, says_something
 from providers.requesters.base import Answer, Requester

@@ -82,7 +82,7 @@ class Exchange:
         return sent
 
     def _send_to(self, target: Target, access: Access, token: CancelToken, send: Send[Sent]) -> Reply:
-        """May run beside another one of the same call: it leaves its marks on the reply, not here."""
+        """May run beside another one of the same call, so what it finds goes with the reply."""
         self.target = target  # whom to charge for what was asked, should the caller leave now
         body, headers = self._body_for(target)
         body, dropped = self._known_to(target, access.requester, body)

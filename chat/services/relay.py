@@ -3,12 +3,11 @@
 import logging
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import chain
 
 from accounts.models import Outcome
+from chat.services.attempts import Opened
 from chat.services.exchange import Exchange
-from providers.requesters.base import Stream
 from providers.requesters.errors import Cancelled, ProviderError
 from providers.requesters.sse import Event
 
@@ -16,17 +15,6 @@ logger = logging.getLogger(__name__)
 
 LEFT = "The client left before the end."
 DRAIN_SECONDS = 120.0  # for an answer that nobody reads any more
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A stream whose first events were read already."""
-
-    stream: Stream
-    events: list[Event]
-
-    def close(self) -> None:
-        self.stream.close()
 
 
 class Relay:
