@@ -49,7 +49,7 @@ INPUTS: dict[str, tuple[type[forms.Field], type[forms.Widget], dict[str, Any]]] 
 def input_for(field: ConfigField) -> forms.Field:
     """The input of one setting."""
     field_class, widget_class, attrs = INPUTS[field.type]
-    default = "" if field.default in NOTHING or field.type == "boolean" else str(field.default)
+    default = "" if field.default in NOTHING or field.type == "boolean" else field.default_text
     return field_class(
         label=field.label,
         required=must_be_given(field) and field.type != "boolean",

@@ -1,5 +1,6 @@
 """What a row of the catalog says of a vendor."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,6 +46,11 @@ class ConfigField:
     @property
     def is_column(self) -> bool:
         return self.name in COLUMNS
+
+    @property
+    def default_text(self) -> str:
+        """The default as one would type it, which for lists, numbers and switches is JSON."""
+        return self.default if isinstance(self.default, str) else json.dumps(self.default)
 
 
 COLUMNS = frozenset({"base_url", "timeout"})

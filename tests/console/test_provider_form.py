@@ -1,5 +1,6 @@
 """A provider's form is made out of its vendor's row."""
 
+import html
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -47,6 +48,11 @@ class TestInputs:
         content = console.get(ADD, {"requester": "groq-chat-completions"}).content.decode()
         assert 'placeholder="https://api.groq.com/openai/v1"' in content
         assert "Empty: https://api.groq.com/openai/v1." in content
+
+    def test_a_default_is_shown_as_one_would_type_it(self, console: Client) -> None:
+        content = html.unescape(console.get(ADD, {"requester": "bedrock-converse"}).content.decode())
+        assert 'Empty: ["us-east-1"].' in content
+        assert "['us-east-1']" not in content
 
     def test_what_a_key_looks_like_stands_beside_the_keys(
         self, console: Client, monkeypatch: pytest.MonkeyPatch

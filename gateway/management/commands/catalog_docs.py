@@ -74,7 +74,7 @@ def _address(vendor: Vendor) -> str:
 
 
 def _setting(field: ConfigField) -> str:
-    default = "" if field.default in NOTHING or field.default is False else f" = {field.default}"
+    default = "" if field.default in NOTHING or field.default is False else f" = {field.default_text}"
     name = f"`{field.name}`"
     return f"{f'**{name}**' if field.is_required else name} ({field.type}{default})"
 
