@@ -2,6 +2,8 @@
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.utils import timezone
 
 from common.console import ReadOnlyAdmin, display, moment, time_column
 from providers.models import Rest
@@ -10,11 +12,20 @@ from providers.models import Rest
 def told(rest: Rest) -> str:
     """A rest in one line."""
     what = f"with {rest.model.name} " if rest.model else ""
-    return f"{what}set aside until {moment(rest.until)}: {rest.reason}"
+    state = "set aside until" if _is_on(rest) else "due for a trial since"
+    return f"{what}{state} {moment(rest.until)}: {rest.reason}"
+
+
+def _is_on(rest: Rest) -> bool:
+    """Or else the next call tries it, and only its success removes the row."""
+    return rest.until > timezone.now()
 
 
 class RestAdmin(ReadOnlyAdmin):
-    list_display = ("who", "reason", "code", "failures", time_column("until", "until"), time_column("since", "since"))
+    list_display = (
+        *("who", "state", "reason", "code", "failures"),
+        *(time_column("until", "until"), time_column("since", "since")),
+    )
     list_select_related = ("model__provider", "key__provider")
     search_fields = ("model__name", "key__name", "reason")
     list_display_links = None
@@ -29,7 +40,12 @@ class RestAdmin(ReadOnlyAdmin):
 
     @display(description="who")
     def who(self, rest: Rest) -> str:
-        key = f"{rest.key.provider.name}, key {rest.key.name}" if rest.key else ""
+        key = f"{rest.key.provider.name} ({rest.key.name})" if rest.key else ""
         if rest.model is None:
             return key
         return f"{rest.model.name} on {key}" if key else f"{rest.model.name} on {rest.model.provider.name}"
+
+    @display(description="state")
+    def state(self, rest: Rest) -> str:
+        label = {"text": "rests", "type": "danger"} if _is_on(rest) else {"text": "due for a trial", "type": "info"}
+        return render_to_string("unfold/helpers/label.html", label)
