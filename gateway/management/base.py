@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
@@ -40,7 +40,8 @@ class GatewayCommand(BaseCommand):
 def _sentence(error: ValidationError) -> str:
     if not hasattr(error, "error_dict"):
         return " ".join(error.messages)
-    return " ".join(f"{name}: {' '.join(messages)}" for name, messages in error.message_dict.items())
+    parts = ((name, " ".join(messages)) for name, messages in error.message_dict.items())
+    return " ".join(text if name == NON_FIELD_ERRORS else f"{name}: {text}" for name, text in parts)
 
 
 def amount(text: str) -> Decimal:

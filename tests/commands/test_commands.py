@@ -82,6 +82,12 @@ def test_a_wrong_argument_gets_one_line_and_changes_nothing(arguments: tuple[str
     assert not Provider.objects.exists()
 
 
+def test_what_concerns_no_single_field_is_said_without_a_name_for_it() -> None:
+    factories.model(factories.provider(name="acme"), "m")
+    with pytest.raises(CommandError, match=r"^Model with this Provider"):
+        call_command("add_model", "m", "--provider", "acme")
+
+
 def test_revoke_key(capsys: pytest.CaptureFixture[str]) -> None:
     issued = factories.key(name="carol")
     assert run(capsys, "revoke_key", "carol")["active"] is False
