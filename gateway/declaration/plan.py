@@ -144,7 +144,7 @@ class _Planner:
                 f"{place}: {reference} is not set{why}" if reference else f"{place}: is missing{why}"
             )
         elif not secret and reference and old:
-            self._note(f"{reference} is not set: the key {old.name} of {old.provider.name} keeps its stored secret")
+            self._note(f"{reference} is not set: {old.name!r} of {old.provider.name} keeps its stored secret")
         return secret
 
     # Groups

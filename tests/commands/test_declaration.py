@@ -273,7 +273,7 @@ class TestSecrets:
         run(SMALL)
         monkeypatch.delenv("ACME_KEY")
         printed = run(SMALL)
-        assert "! env:ACME_KEY is not set: the key main of acme keeps its stored secret." in printed
+        assert "! env:ACME_KEY is not set: 'main' of acme keeps its stored secret." in printed
         assert ProviderKey.objects.get().secret == CANARY
 
     def test_a_stored_one_does_not_follow_to_another_address(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
