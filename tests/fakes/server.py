@@ -326,8 +326,9 @@ def serve_alone(kind: type[FakeVendor], description: str | None) -> None:
     """A fake as a program of its own: prints its base URL and serves until it is stopped."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--key", default="sk-fake-upstream")
+    parser.add_argument("--key", help="What callers must show. Default: the key that its tests use.")
     options = parser.parse_args()
-    with kind(options.key, options.port) as fake:
+    key = {} if options.key is None else {"key": options.key}
+    with kind(**key, port=options.port) as fake:
         print(fake.base_url, flush=True)
         threading.Event().wait()
