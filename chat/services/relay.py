@@ -18,8 +18,8 @@ DRAIN_SECONDS = 120.0  # for an answer that nobody reads any more
 
 
 class Relay:
-    """A running stream: iterate it for its events, close it in any case. The call is settled before the last event's
-    successor, so whoever saw the end can already see the charge.
+    """A running stream: iterate it for its events, those together that came together, and close it in any case. The
+    call is settled before its last events go out, so whoever saw the end can already see the charge.
 
     After the iteration, `error` says whether the stream broke; the dialect then writes its own error event.
     """
@@ -31,19 +31,25 @@ class Relay:
         self._stream = opened.stream
         self._events = chain(opened.events, opened.stream)
 
-    def __iter__(self) -> Iterator[Event]:
+    def __iter__(self) -> Iterator[list[Event]]:
         exchange, tally = self.exchange, self.exchange.tally
         wants_usage = exchange.call.wants_usage
+        together: list[Event] = []
         try:
             for event in self._events:
                 is_usage = tally.feed(event)
                 exchange.produced()
                 if wants_usage or not is_usage:
-                    yield event
+                    together.append(event)
+                if together and not event.is_followed:
+                    yield together
+                    together = []
         except ProviderError as error:
             self._broke(error)
         else:
             exchange.finish(Outcome.CLIENT_CLOSED if exchange.call.has_left else Outcome.OK)
+        if together:
+            yield together
 
     def _broke(self, error: ProviderError) -> None:
         self.error = error

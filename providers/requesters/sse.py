@@ -18,9 +18,13 @@ DONE = b"[DONE]"
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event's data, parsed only if someone asks (and each time that someone asks)."""
+    """One event's data, parsed only if someone asks (and each time that someone asks).
+
+    `is_followed`: the next one came with it, so that both can go on together.
+    """
 
     data: bytes
+    is_followed: bool = False
 
     @property
     def json(self) -> Any:
@@ -49,12 +53,16 @@ def read_events(chunks: Iterable[bytes]) -> Iterator[Event]:
             chunk = bytes(pending)
             pending.clear()
         *blocks, rest = chunk.split(b"\n\n")
-        for block in blocks:
-            if event := _parse(block):
-                yield event
+        yield from _together([data for block in blocks if (data := _parse(block))])
         pending += rest
-    if pending.endswith((b"\n", DONE)) and (event := _parse(bytes(pending))):
-        yield event
+    if pending.endswith((b"\n", DONE)) and (data := _parse(bytes(pending))):
+        yield Event(data)
+
+
+def _together(datas: list[bytes]) -> Iterator[Event]:
+    last = len(datas) - 1
+    for place, data in enumerate(datas):
+        yield Event(data, place < last)
 
 
 def _unix_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -71,12 +79,12 @@ def _unix_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield b"\n"
 
 
-def _parse(block: bytes) -> Event | None:
+def _parse(block: bytes) -> bytes | None:
     if block.startswith(b"data: ") and b"\n" not in block:
-        return Event(block[6:])
+        return block[6:]
     lines = block.removeprefix(BYTE_ORDER_MARK).split(b"\n")
     data = b"\n".join(line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:"))
-    return Event(data) if data else None
+    return data or None
 
 
 def _check_size(pending: bytearray) -> None:

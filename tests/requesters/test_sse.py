@@ -78,3 +78,9 @@ def test_an_event_is_parsed_on_demand_and_framed() -> None:
     assert event.frame == b'data: {"a": 1}\n\n'
     assert Event(b"one\ntwo").frame == b"data: one\ndata: two\n\n"
     assert read(Event(b"one\ntwo").frame) == [b"one\ntwo"]
+
+
+def test_events_that_came_together_know_it() -> None:
+    chunks = [b"data: 1\n\ndata: 2\n\n: hm\n\n", b"data: 3\n\nda", b"ta: 4\n\ndata: [DONE]\n\n"]
+    found = [(event.data, event.is_followed) for event in read_events(chunks)]
+    assert found == [(b"1", True), (b"2", False), (b"3", False), (b"4", True), (b"[DONE]", False)]

@@ -96,8 +96,8 @@ def _stream(request: HttpRequest, call: Call) -> StreamingHttpResponse:
 
 
 def _frames(relay: Relay) -> Iterator[bytes]:
-    for event in relay:
-        yield event.frame
+    for events in relay:
+        yield b"".join([event.frame for event in events])
     if relay.error is not None:
         yield error_frame(relay.error)
     yield DONE

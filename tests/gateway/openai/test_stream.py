@@ -1,6 +1,7 @@
 """POST /v1/chat/completions with stream: true."""
 
 import json
+from typing import Any
 
 from accounts.services.ledger.audit import audit
 from chat.models import Thread
@@ -77,3 +78,35 @@ def test_garbage_inside_a_stream_is_an_error(api: Api) -> None:
     answer = api.chat("garbage", stream=True)
     assert answer.status_code == 502
     assert last_charge().state == "released"
+
+
+def pieces(api: Api, *chunks: list[Any]) -> list[str]:
+    """What is written to the caller, write by write, for an upstream that sends these events chunk by chunk."""
+    frames = [b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in chunk) for chunk in chunks]
+    framing = {"framing": "chunked", "headers": {"Content-Type": "text/event-stream"}, "seconds_between": 0.05}
+    api.upstream.reply("echo", *frames, b"data: [DONE]\n\n", **framing)
+    return [piece.decode() for piece in api.chat(stream=True).streaming_content]
+
+
+def said(text: str, finish: str | None = None) -> Any:
+    return {"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": finish}]}
+
+
+USED = {"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 3}}
+
+
+def test_events_that_come_together_go_together(api: Api) -> None:
+    written = pieces(api, [said("a"), said("b")], [said("c", "stop")])
+    assert [piece.count("data: ") for piece in written] == [2, 1, 1]
+
+
+def test_a_dropped_usage_keeps_nothing_waiting(api: Api) -> None:
+    written = pieces(api, [said("a", "stop"), USED])
+    assert ["usage" in piece for piece in written] == [False, False]
+    assert written[0].count("data: ") == 1
+
+
+def test_what_came_before_an_error_comes_before_it(api: Api) -> None:
+    written = "".join(pieces(api, [said("a"), said("b"), {"error": {"message": "broken"}}]))
+    assert written.index('"a"') < written.index('"b"') < written.index('"error"')
+    assert last_charge().outcome == "upstream_error"
