@@ -73,7 +73,7 @@ def _json(field: Field, value: Any) -> Any:
 CODECS: tuple[tuple[type[Field], Codec], ...] = (
     (MoneyField, Codec("an amount as text, such as '2.50'", _money, lambda value: show(to_units(value)))),
     (models.BooleanField, Codec("true or false", _boolean)),
-    (models.JSONField, Codec("a list or an object, as its default is", _json)),
+    (models.JSONField, Codec("JSON", _json)),
     (models.FloatField, Codec("a number", _number)),
     (models.IntegerField, Codec("a whole number", _integer)),
     (models.CharField, Codec("a text", _text)),
@@ -111,7 +111,7 @@ def read(field: Field, value: Any) -> Any:
     try:
         return codec.read(field, value)
     except TypeError:
-        raise ValueError(f"must be {codec.wanted}, not {_shown(value)}") from None
+        raise ValueError(f"must be {_wanted(field, codec)}, not {_shown(value)}") from None
 
 
 def write(field: Field, value: Any) -> Any:
@@ -130,6 +130,11 @@ def is_same(field: Field, one: Any, other: Any) -> bool:
     if isinstance(field, models.JSONField):  # in Python, true is 1
         return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
     return bool(one == other)
+
+
+def _wanted(field: Field, codec: Codec) -> str:
+    """A column of JSON wants the shape of its default."""
+    return _shown(field.get_default()) if isinstance(field, models.JSONField) else codec.wanted
 
 
 def _shown(value: Any) -> str:

@@ -169,17 +169,20 @@ class _Reader:
             except ValueError as error:
                 self._add(f"{place}.{name}", str(error))
                 wrong.add(name)
-        if row is Provider and "requester" not in wrong:
-            self._check_requester(place, values)
+        if row is Provider and "requester" not in wrong and not self._has_requester(place, values):
+            wrong.add("requester")
         if not wrong:
             self._check(place, row, values)
         return Entry(place, values)
 
-    def _check_requester(self, place: str, values: JSON) -> None:
-        reason = catalog.refusal(values["requester"])
-        if reason:
-            self._add(f"{place}.requester", reason)
-        values["requester"] = catalog.canonical(values["requester"])
+    def _has_requester(self, place: str, values: JSON) -> bool:
+        name = values["requester"]
+        unknown = "" if catalog.find(name) else f"no requester is called {name!r}; docs/providers.md has all"
+        problem = catalog.refusal(name) or unknown
+        if problem:
+            self._add(f"{place}.requester", problem)
+        values["requester"] = catalog.canonical(name)
+        return not problem
 
     def _check(self, place: str, row: Row, values: JSON) -> None:
         """The models' own rules; which names are taken is the whole document's business."""

@@ -25,7 +25,10 @@ WRONG = [
     ),
     ("{version: 1, providers: [{name: p}]}", "providers[0].base_url: Give its address"),
     ("{version: 1, providers: [{name: p, base_url: ftp://x}]}", "providers[0].base_url: "),
-    ("{version: 1, providers: [{name: p, requester: telepathy}]}", "providers[0].requester: Value 'telepathy'"),
+    (
+        "{version: 1, providers: [{name: p, requester: telepathy}]}",
+        "providers[0].requester: no requester is called 'telepathy'",
+    ),
     ("{version: 1, providers: [{name: p, requester: aws-executor}]}", "providers[0].requester: It runs shell"),
     ("{version: 1, providers: [{name: p, base_url: http://127.0.0.1, retries: 9}]}", "providers[0].retries: "),
     (
@@ -37,7 +40,7 @@ WRONG = [
     ("{version: 1, providers: [{name: p, base_url: http://127.0.0.1, idle_timeout: .inf}]}", "must be a number"),
     (
         "{version: 1, providers: [{name: p, base_url: http://127.0.0.1, config: []}]}",
-        "config: must be a list or an object",
+        "config: must be an object, not a list",
     ),
     (
         "{version: 1, providers: [{name: p, base_url: http://127.0.0.1}, {name: p, base_url: http://127.0.0.2}]}",
@@ -57,6 +60,7 @@ WRONG_MODELS = [
     ("{name: m, price_in: '-1'}", "price_in: "),
     ("{name: m, price_in: cheap}", "price_in: 'cheap' is not an amount in USD"),
     ("{name: m, kind: poem}", "kind: Value 'poem' is not a valid choice."),
+    ("{name: m, fallbacks: m2}", "fallbacks: must be a list, not a text"),
     ("{name: m, fallbacks: [1]}", "fallbacks: Give a JSON list of model names"),
     ("{name: m, extra_args: {n: 2}}", "extra_args: These are the caller's"),
     ("{name: m, max_rpm: 0}", "max_rpm: "),
