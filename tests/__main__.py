@@ -1,8 +1,10 @@
-"""The whole suite: `python -m tests [pytest's arguments]`. SQLite first, then what touches a database on PostgreSQL."""
+"""The whole suite: `python -m tests [pytest's arguments]`. On SQLite, and what touches a database on PostgreSQL, too."""
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 
 from bench.postgres import PostgresServer
 from bench.processes import BenchError
@@ -14,21 +16,34 @@ ON_POSTGRESQL = [
 NOT_AGAIN = "not browser and not embedded"
 
 
-def pytest(arguments: list[str], **environment: str) -> int:
-    command = [sys.executable, "-m", "pytest", *arguments]
-    return subprocess.run(command, env={**os.environ, **environment}).returncode
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "pytest", *arguments]
+
+
+def both(postgresql: str) -> int:
+    """On SQLite for all to see, and on PostgreSQL beside it, told afterwards: two cores, and each mostly waits."""
+    environment = {**os.environ, "DATABASE_URL": postgresql}
+    with tempfile.TemporaryFile("w+") as output:
+        beside = subprocess.Popen(
+            command("-m", NOT_AGAIN, *ON_POSTGRESQL), env=environment, stdout=output, stderr=subprocess.STDOUT
+        )
+        try:
+            print("== on SQLite ==", flush=True)
+            failed = subprocess.run(command()).returncode
+            failed = beside.wait() or failed
+        finally:
+            beside.kill()
+        print("== on PostgreSQL ==", flush=True)
+        output.seek(0)
+        shutil.copyfileobj(output, sys.stdout)
+    return failed
 
 
 def main() -> int:
     arguments = sys.argv[1:]
     try:
         with PostgresServer({"fsync": "off"}) as server:
-            if arguments:
-                return pytest(arguments)
-            print("== on SQLite ==", flush=True)
-            failed = pytest([])
-            print("== on PostgreSQL ==", flush=True)
-            return pytest(["-m", NOT_AGAIN, *ON_POSTGRESQL], DATABASE_URL=server.url) or failed
+            return subprocess.run(command(*arguments)).returncode if arguments else both(server.url)
     except BenchError as error:
         print(error, file=sys.stderr)
         return 1
