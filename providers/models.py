@@ -306,6 +306,7 @@ class Rest(models.Model):
     since = models.DateTimeField()
 
     class Meta:
+        verbose_name_plural = "resting"
         ordering = ("-since",)
         constraints = (
             models.UniqueConstraint(fields=["model", "key"], name="rest_once_per_pair"),

@@ -1,4 +1,4 @@
-"""The whole suite: `python -m tests [pytest's arguments]`. On SQLite, and what touches a database on PostgreSQL, too."""
+"""The whole suite: `python -m tests [pytest's arguments]`. On SQLite; what touches a database on PostgreSQL, too."""
 
 import os
 import shutil

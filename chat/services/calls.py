@@ -56,7 +56,8 @@ class Call:
     limits: Timeouts | None = None  # the caller's own patience, where it is shorter than the providers'
     token: CancelToken = field(default_factory=CancelToken)
     started: float = field(default_factory=time.monotonic)
-    routed: int = 0  # how often a router has put another name in
+    router: str = ""  # the name that was asked, where a router has put another one in
+    routed: int = 0  # how often
     has_left: bool = False
     drains: bool = False  # whether the deployment that is asked now is read to its end when the caller leaves
 

@@ -16,7 +16,7 @@ from chat.services import bounds, smart, snapshot
 from chat.services.attempts import Opened
 from chat.services.calls import Call
 from chat.services.exchange import Exchange, deployment_of
-from chat.services.plan import Plan, plan
+from chat.services.plan import DEFAULT_NAME, Plan, plan
 from chat.services.relay import Relay
 from chat.services.snapshot import Snapshot
 from chat.services.tally import Tally, says_something
@@ -147,8 +147,16 @@ def _resolve_afresh(call: Call) -> tuple[Snapshot, Plan]:
     call.caller = keys.look_up(call.caller.digest)
     chosen = plan(call, picture, need_of(call))
     if chosen is None:
-        raise UnknownModel(f"The model `{call.model}` does not exist or you do not have access to it.", "model")
+        raise UnknownModel(_why_unknown(call, picture), "model")
     return picture, chosen
+
+
+def _why_unknown(call: Call, picture: Snapshot) -> str:
+    if call.router and call.model == DEFAULT_NAME:
+        return f"The router `{call.router}` chose none of its models, and there is no model named `{DEFAULT_NAME}`."
+    if kinds := picture.kinds_of(call.caller, call.model):
+        return f"The model `{call.model}` is of the kind {kinds[0]}, which this endpoint does not call."
+    return f"The model `{call.model}` does not exist or you do not have access to it."
 
 
 def need_of(call: Call) -> Need:

@@ -81,12 +81,11 @@ class _Fallbacks:
 
 
 def resolve(picture: Snapshot, caller: Caller, kind: str, name: str) -> list[Target]:
-    """By the exact name; else `name/upstream-model`; else by the model named `default`."""
-    return (
-        picture.named(caller, kind, name)
-        or _other_upstream(picture, caller, kind, name)
-        or picture.named(caller, kind, DEFAULT_NAME)
-    )
+    """By the exact name; else `name/upstream-model`; else, for a name that nobody has, by the model named `default`."""
+    found = picture.named(caller, kind, name) or _other_upstream(picture, caller, kind, name)
+    if found or picture.kinds_of(caller, name):
+        return found
+    return picture.named(caller, kind, DEFAULT_NAME)
 
 
 def _other_upstream(picture: Snapshot, caller: Caller, kind: str, name: str) -> list[Target]:

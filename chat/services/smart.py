@@ -36,6 +36,7 @@ def choose(call: Call, settings: JSON, run: Callable[[Call], Any]) -> None:
     question = _question(call, chooser_of(settings), rules)
     picked = _ask(question, run) if rules else None  # vendors refuse a choice among nothing
     names = {rule["name"] for rule in rules}
+    call.router, call.model_id = call.router or call.model, None
     call.body = {**call.body, "model": picked if picked in names else DEFAULT_NAME}
 
 

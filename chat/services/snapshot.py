@@ -10,6 +10,7 @@ from accounts.services import grants
 from accounts.services.keys import Caller
 from common.database import borrowed_connection
 from common.models import ConfigVersion
+from providers.models import Kind
 from providers.services.routing import Catalog, Target, load_catalog
 
 
@@ -24,6 +25,10 @@ class Snapshot:
     def named(self, caller: Caller, kind: str, name: str) -> list[Target]:
         """The deployments of that name that this caller may use."""
         return self.catalog.named(kind, name, lambda model_id: self.may_call(caller, model_id))
+
+    def kinds_of(self, caller: Caller, name: str) -> list[str]:
+        """Of which kinds there are models of that name that this caller may use."""
+        return [kind for kind in Kind.values if self.named(caller, kind, name)]
 
     def visible(self, caller: Caller) -> list[Target]:
         """One target for each public name that this caller may use."""

@@ -1,5 +1,8 @@
 """What rests after a failure: who, why, for how long. Removing a row ends the rest at once."""
 
+from typing import Any
+
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
@@ -29,6 +32,7 @@ class RestAdmin(ReadOnlyAdmin):
     list_select_related = ("model__provider", "key__provider")
     search_fields = ("model__name", "key__name", "reason")
     list_display_links = None
+    actions = ("end",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Rest]:
         rests: QuerySet[Rest] = super().get_queryset(request)
@@ -37,6 +41,17 @@ class RestAdmin(ReadOnlyAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         """Whoever may change a provider may have it tried again."""
         return request.user.has_perm("providers.change_provider")
+
+    def get_actions(self, request: HttpRequest) -> Any:
+        actions = super().get_actions(request)
+        actions.pop("delete_selected", None)  # the same, in words that say nothing here
+        return actions
+
+    @admin.action(description="End the rest: call it again", permissions=["delete"])
+    def end(self, request: HttpRequest, queryset: QuerySet[Rest]) -> None:
+        ended = queryset.count()
+        queryset.delete()
+        self.message_user(request, f"{ended} ended. Every process calls again within a second.", messages.SUCCESS)
 
     @display(description="who")
     def who(self, rest: Rest) -> str:

@@ -40,6 +40,7 @@ class Migration(migrations.Migration):
                 ('model', models.ForeignKey(help_text='Empty: all.', null=True, on_delete=django.db.models.deletion.CASCADE, related_name='rests', to='providers.aimodel')),
             ],
             options={
+                'verbose_name_plural': 'resting',
                 'ordering': ('-since',),
                 'constraints': [models.UniqueConstraint(fields=('model', 'key'), name='rest_once_per_pair'), models.UniqueConstraint(condition=models.Q(('key', None)), fields=('model',), name='rest_once_per_model'), models.UniqueConstraint(condition=models.Q(('model', None)), fields=('key',), name='rest_once_per_key'), models.CheckConstraint(condition=models.Q(('model__isnull', False), ('key__isnull', False), _connector='OR'), name='rest_of_something')],
             },

@@ -43,7 +43,7 @@ class AnthropicRequester(Requester):
         with malformed(BadAnswer, "upstream's answer has not the form of Anthropic's messages"):
             return anthropic_answer.to_completion(payload)
 
-    def parse_stream(self, events: Iterator[Event]) -> Iterator[Event]:
+    def parse_stream(self, events: Iterator[Event], model: str) -> Iterator[Event]:
         with malformed(BadAnswer, "upstream's stream has not the form of Anthropic's events"):
             yield from anthropic_answer.to_chunks(events, self.map_error)
 

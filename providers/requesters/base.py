@@ -85,7 +85,8 @@ class Requester:
         upstream = self._post(operation, url, self._stream_headers, self.build(operation, fitted), token)
         if not upstream.headers.get("content-type", "").lower().startswith(self.stream_type):
             raise self._not_a_stream(upstream)
-        return Stream(upstream, self.parse_stream(self.read_frames(upstream.chunks())))
+        events = self.parse_stream(self.read_frames(upstream.chunks()), str(fitted.get("model", "")))
+        return Stream(upstream, events)
 
     @final
     def chat(self, body: JSON, token: CancelToken | None = None) -> Answer:
@@ -159,8 +160,11 @@ class Requester:
         """The vendor's events out of the stream's bytes."""
         return read_events(chunks)
 
-    def parse_stream(self, events: Iterator[Event]) -> Iterator[Event]:
-        """Upstream's events to OpenAI's. Must raise Truncated when they stop before upstream's own end mark."""
+    def parse_stream(self, events: Iterator[Event], model: str) -> Iterator[Event]:
+        """Upstream's events to OpenAI's; `model` is what was asked, for answers that don't say.
+
+        Must raise Truncated when they stop before upstream's own end mark.
+        """
         tail: deque[Event] = deque(maxlen=TAIL)
         for event in events:
             if event.data == DONE:

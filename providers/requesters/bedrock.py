@@ -57,9 +57,9 @@ class BedrockRequester(AwsRequester):
         for kind, payload in self.read_events(chunks):
             yield Event(b'{"%b":%b}' % (kind.encode(), payload))
 
-    def parse_stream(self, events: Iterator[Event]) -> Iterator[Event]:
+    def parse_stream(self, events: Iterator[Event], model: str) -> Iterator[Event]:
         with malformed(BadAnswer, ANSWER_FORM):
-            yield from bedrock_answer.to_chunks(events)
+            yield from bedrock_answer.to_chunks(events, model)
 
     def unsupported(self, body: JSON) -> list[str]:
         with malformed(BadRequest, BODY_FORM):

@@ -96,10 +96,10 @@ def _to_call(use: JSON) -> JSON:
     return {"id": use["toolUseId"], "type": "function", "function": function}
 
 
-def to_chunks(events: Iterator[Event]) -> Iterator[Event]:
+def to_chunks(events: Iterator[Event], model: str) -> Iterator[Event]:
     """Each event is an object with its type as the one name: {"contentBlockDelta": {...}}. The finish reason waits
     for the metadata with the usage, which is the last: a stream that breaks off never looks finished."""
-    turn = _Turn()
+    turn = _Turn(model)
     for event in events:
         [(kind, payload)] = _read(event).items()
         if kind == "metadata":
@@ -122,8 +122,8 @@ def _read(event: Event) -> JSON:
 class _Turn:
     """What one stream must remember. Handlers take a vendor event and return the deltas that follow from it."""
 
-    def __init__(self) -> None:
-        self.head = _head("chat.completion.chunk")
+    def __init__(self, model: str) -> None:
+        self.head = {**_head("chat.completion.chunk"), "model": model}
         self.stop_reason = ""
         self.thoughts: dict[int, JSON] = {}
         self.calls: dict[int, JSON] = {}

@@ -82,7 +82,7 @@ class GeminiRequester(Requester):
     def build_embedding(self, body: JSON) -> JSON:
         return gemini_request.build_embedding(body, _resource(body))
 
-    def parse_stream(self, events: Iterator[Event]) -> Iterator[Event]:
+    def parse_stream(self, events: Iterator[Event], model: str) -> Iterator[Event]:
         with malformed(BadAnswer, ANSWER_FORM):
             yield from gemini_answer.to_chunks(events, self.map_error)
 

@@ -65,7 +65,7 @@ class OllamaRequester(Requester):
     def read_frames(self, chunks: Iterable[bytes]) -> Iterator[Event]:
         return ollama_answer.read_lines(chunks)
 
-    def parse_stream(self, events: Iterator[Event]) -> Iterator[Event]:
+    def parse_stream(self, events: Iterator[Event], model: str) -> Iterator[Event]:
         with malformed(BadAnswer, ANSWER_FORM):
             yield from ollama_answer.to_chunks(events, self.map_error)
 

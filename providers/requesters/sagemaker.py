@@ -59,8 +59,8 @@ class SageMakerRequester(AwsRequester):
         read = read_lines if beginning.lstrip().startswith(b"{") else read_events
         yield from read(chain([beginning], pieces))
 
-    def parse_stream(self, events: Iterator[Event]) -> Iterator[Event]:
-        chunks = super().parse_stream(events)
+    def parse_stream(self, events: Iterator[Event], model: str) -> Iterator[Event]:
+        chunks = super().parse_stream(events, model)
         return split_chunks(chunks) if self._has_tags else chunks
 
     def map_error(self, status: int, payload: Any, headers: Mapping[str, str]) -> ProviderError:

@@ -99,13 +99,13 @@ class Traffic:
     def ceiling_reached(self, target: Target, tokens: int) -> str:
         """Which ceiling one more call of so many tokens would break; empty: none."""
         if target.max_rpm and self.requests + self.requests_elsewhere >= target.max_rpm:
-            return f"at its {target.max_rpm} requests a minute"
+            return f"at its ceiling of {target.max_rpm} requests a minute"
         if target.max_tpm and tokens > target.max_tpm:
             return f"made for calls of at most {target.max_tpm} tokens"
         if target.max_tpm and self.tokens + self.tokens_elsewhere + tokens > target.max_tpm:
-            return f"at its {target.max_tpm} tokens a minute"
+            return f"at its ceiling of {target.max_tpm} tokens a minute"
         if target.max_parallel and self.running + self.running_elsewhere >= target.max_parallel:
-            return f"at its {target.max_parallel} parallel calls"
+            return f"at its ceiling of {target.max_parallel} parallel calls"
         return ""
 
     @property

@@ -130,7 +130,7 @@ class Standing:
 
     def refusal(self) -> ProviderError:
         """What a caller hears when this is all that is left."""
-        message = f"{self.target.provider_name} {self.why_not}."
+        message = f"{self.target.name} on {self.target.provider_name} {self.why_not}."
         if self.code == AuthFailed.code:
             return AuthFailed(message)  # waiting is no use: somebody has to enter another key
         return RateLimited(message, retry_after=self.seconds) if self.seconds else Unavailable(message)

@@ -67,6 +67,20 @@ class TestKinds:
         assert not audit()
 
 
+def test_a_router_is_tested_by_what_it_chooses(fake: FakeKinds) -> None:
+    provider = factories.provider(fake)
+    factories.model(provider, "chooser")
+    factories.model(provider, "echo")
+    picked = {"id": "c", "type": "function", "function": {"name": "chooseModel", "arguments": '{"modelId": "echo"}'}}
+    choice = {"index": 0, "message": {"role": "assistant", "tool_calls": [picked]}, "finish_reason": "tool_calls"}
+    fake.reply_json("chooser", {"choices": [choice]})
+    rules = [{"name": "echo", "description": "all"}]
+    config = {"rules": rules, "localLlmModel": "chooser"}
+    router = factories.model(Provider.objects.create(name="r", requester="smart-router", config=config), "auto")
+    result = probes.test_model(model=router)
+    assert (result.is_ok, result.text[:4]) == (True, "tok0"), result.text
+
+
 class TestUnsaved:
     def test_its_settings_are_used(self, fake: FakeKinds) -> None:
         config = {"headers": {"X-Team": "probe"}}

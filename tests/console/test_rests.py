@@ -48,6 +48,6 @@ def test_one_whose_time_is_over_says_that_it_waits_for_a_trial(console: Client, 
 
 def test_removing_the_row_ends_the_rest(console: Client, key: ProviderKey) -> None:
     row = rest(key, 60)
-    chosen = {"action": "delete_selected", "_selected_action": [row.pk], "post": "yes"}
+    chosen = {"action": "end", "_selected_action": [row.pk]}
     assert console.post(LIST, chosen).status_code == 302
     assert not Rest.objects.exists()

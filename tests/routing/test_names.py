@@ -52,6 +52,15 @@ def test_the_default_model_answers_unknown_names(routes: Routes) -> None:
     assert last_charge().model_name == "default"
 
 
+def test_a_name_that_another_endpoint_calls_is_not_unknown(routes: Routes) -> None:
+    routes.deployment("a", "default")
+    routes.deployment("b", "painter", kind="image")
+    answer = routes.chat("painter")
+    assert answer.status_code == 404
+    assert "of the kind image" in answer.json()["error"]["message"]
+    assert routes.calls("a") == 0
+
+
 def test_without_one_an_unknown_name_is_a_404(routes: Routes) -> None:
     routes.deployment("a", "other")
     assert routes.chat("gpt-99").status_code == 404
@@ -94,6 +103,15 @@ def test_a_router_whose_chooser_names_nobody_takes_the_default(routes: Routes) -
     config = {"rules": [{"name": "code", "description": "programs"}], "localLlmModel": "chooser"}
     factories.model(Provider.objects.create(name="router", requester="smart-router", config=config), "auto")
     assert routes.served_by("auto") == "a"
+
+
+def test_a_router_that_chose_nobody_says_so(routes: Routes) -> None:
+    routes.deployment("b", "chooser")
+    config = {"rules": [{"name": "code", "description": "programs"}], "localLlmModel": "chooser"}
+    factories.model(Provider.objects.create(name="router", requester="smart-router", config=config), "auto")
+    answer = routes.chat("auto")
+    assert answer.status_code == 404
+    assert "The router `auto` chose none" in answer.json()["error"]["message"]
 
 
 def test_routers_that_lead_to_each_other_are_refused(routes: Routes) -> None:
