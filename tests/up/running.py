@@ -98,9 +98,12 @@ class Up:
         return found
 
     def rows(self) -> dict[str, int]:
+        return {table: self.count(table) for table in TABLES}
+
+    def count(self, table: str) -> int:
         connection = sqlite3.connect(self.var / "weighbridge.sqlite3")
         try:
-            return {table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in TABLES}
+            return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
         finally:
             connection.close()
 

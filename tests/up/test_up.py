@@ -5,6 +5,8 @@ import os
 import signal
 import stat
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 from openai import OpenAI
 
 from bench.postgres import PostgresServer
-from tests.up.running import Up, are_gone, free_port, refused
+from tests.up.running import ROOT, Up, are_gone, environment, free_port, refused
 
 pytestmark = pytest.mark.embedded
 
@@ -134,3 +136,21 @@ def test_a_database_that_does_not_answer_is_told_plainly(tmp_path: Path) -> None
     with Up(tmp_path, free_port(), DATABASE_URL="postgres://nobody:none@127.0.0.1:1/none") as up:
         assert up.process.wait(60) == 1
     assert "The database can't be used: " in up.output and "Traceback" not in up.output
+
+
+def test_a_dead_upstream_is_noticed_before_any_call(tmp_path: Path) -> None:
+    more = {"EMBEDDED_MODEL": "false", "HEALTH_CHECK_SECONDS": "1"}
+    with Up(tmp_path, free_port(), **more) as up:
+        up.wait_until_ready()
+        dead = f"http://127.0.0.1:{free_port()}/v1"
+        for arguments in (["add_provider", "dead", "--base-url", dead], ["add_model", "m", "--provider", "dead"]):
+            command = [sys.executable, "manage.py", *arguments]
+            subprocess.run(command, cwd=ROOT, env=environment(up.var, up.port, **more), check=True, timeout=60)
+        up.wait_for("dead: upstream_unavailable")
+        deadline = time.monotonic() + 20  # the first check may have come before the model
+        while up.count("providers_rest") == 0:
+            assert time.monotonic() < deadline, up.output
+            time.sleep(0.1)
+        children = up.children()
+        up.stop()
+        assert are_gone(children)
