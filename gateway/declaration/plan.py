@@ -47,11 +47,15 @@ class Step:
 
 @dataclass(slots=True)
 class Plan:
-    """Steps in the order in which they are taken; `notes` are for the operator; with a problem there is no step."""
+    """Steps in the order in which they are taken; `notes` are for the operator; with a problem there is no step.
+
+    `unset` are references to secrets that lead nowhere: a problem, unless nothing is to be written.
+    """
 
     steps: list[Step] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    unset: list[str] = field(default_factory=list)
 
     def take(self) -> None:
         for step in self.steps:
@@ -140,9 +144,10 @@ class _Planner:
             self.plan.problems.append(f"{place}: {references.FORM}")  # which might be the secret: it is not repeated
         elif not secret and (old is None or has_moved):
             why = "; the stored secret belongs to another address" if old else ""
-            self.plan.problems.append(
-                f"{place}: {reference} is not set{why}" if reference else f"{place}: is missing{why}"
-            )
+            if reference:
+                self.plan.unset.append(f"{place}: {reference} is not set{why}")
+            else:
+                self.plan.problems.append(f"{place}: is missing{why}")
         elif not secret and reference and old:
             self._note(f"{reference} is not set: {old.name!r} of {old.provider.name} keeps its stored secret")
         return secret

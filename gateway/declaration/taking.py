@@ -20,6 +20,10 @@ def take(
     declaration = reading.declared(document)
     with transaction.atomic():
         made = plan.make(declaration, resolve=resolve, prune=prune)
+        if is_dry_run:
+            made.notes += made.unset  # who only wants to see need not have all secrets at hand
+        else:
+            made.problems += made.unset
         if made.problems:
             raise DeclarationError(made.problems)
         if not is_dry_run:

@@ -89,6 +89,9 @@ class Run:
         assert "canary" not in printed
         return printed
 
+    def dry(self, params: dict[str, Any]) -> str:
+        return self({"model_list": [{"model_name": "m", "litellm_params": params}]}, "--dry-run")
+
     def one(self, params: dict[str, Any], info: dict[str, Any] | None = None, **sections: Any) -> str:
         entry = {"model_name": "m", "litellm_params": params, "model_info": info or {}}
         return self({"model_list": [entry], **sections})
@@ -317,6 +320,12 @@ class TestEntries:
     def test_a_secret_that_is_not_set_is_named_and_nothing_written(self, run: Run) -> None:
         with pytest.raises(CommandError, match="env:GROQ_API_KEY is not set"):
             run.one({"model": "groq/x"})
+        assert not Provider.objects.exists()
+
+    def test_a_dry_run_needs_no_secret(self, run: Run) -> None:
+        printed = run.dry({"model": "groq/x"})
+        assert "env:GROQ_API_KEY is not set" in printed
+        assert "+ model m (llm) of" in printed
         assert not Provider.objects.exists()
 
     @pytest.mark.parametrize("config", ["[]", "{}", "{model_list: 5}", "model_list: ["])
