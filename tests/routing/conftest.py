@@ -1,5 +1,6 @@
 """A gateway with several upstreams, each a server on a socket of its own."""
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -10,6 +11,7 @@ from django.test import Client
 from accounts.models import Charge
 from accounts.services.keys import IssuedKey
 from providers.models import AIModel, Provider
+from providers.services.board import Subject, board
 from tests import factories
 from tests.fakes.openai import FakeOpenAI
 
@@ -66,6 +68,18 @@ class Routes:
 def routes(database: None, client: Client) -> Iterator[Routes]:
     with ExitStack() as stack:
         yield Routes(client, stack)
+
+
+def pass_time(subject: Subject, *, is_tried: bool = False) -> None:
+    """The rest of that deployment or key is over; `is_tried`: and some call is just finding out.
+
+    It counts as news, or else the exchange with the other processes could put the row's own time back.
+    """
+    with board().lock:
+        board().unwritten.add(subject)
+        rest = board().rests[subject]
+        rest.until = time.time() - 1
+        rest.trial_until = time.time() + 5 if is_tried else 0.0
 
 
 def last_charge() -> Charge:

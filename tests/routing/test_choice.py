@@ -12,7 +12,7 @@ from providers.models import Load, ProviderKey, Strategy
 from providers.services import board_sync
 from providers.services.board import Board, board
 from tests import factories
-from tests.routing.conftest import Routes
+from tests.routing.conftest import Routes, pass_time
 
 CALLS = 60
 
@@ -102,8 +102,8 @@ def test_a_session_moves_only_while_its_deployment_rests(routes: Routes) -> None
     home = routes.served_by(headers=session)
     routes.fakes[home].mishap(500)
     assert routes.served_by(headers=session) != home
-    for rest in board().rests.values():
-        rest.until = rest.trial_until = 0
+    for subject in list(board().rests):
+        pass_time(subject)
     assert routes.served_by(headers=session) == home
 
 

@@ -14,7 +14,7 @@ from providers.services import board_sync
 from providers.services.board import board
 from providers.services.routing import load_catalog
 from tests import factories
-from tests.routing.conftest import Routes, last_charge
+from tests.routing.conftest import Routes, last_charge, pass_time
 
 ERROR = {"error": {"message": "no", "type": "invalid_request_error"}}
 
@@ -221,14 +221,12 @@ def test_after_its_rest_one_call_at_a_time_tries(routes: Routes) -> None:
     routes.deployment("b", priority=1)
     routes.fakes["a"].mishap(500, times=2)
     routes.served_by()
-    rest = board().rests[(model.pk, None)]
-    rest.until = time.time() - 1
+    pass_time((model.pk, None))
     assert routes.served_by() == "b"  # this one tried a, in vain
     assert (routes.calls("a"), board().rests[(model.pk, None)].failures) == (2, 2)
-    rest = board().rests[(model.pk, None)]
-    rest.until, rest.trial_until = time.time() - 1, time.time() + 5
+    pass_time((model.pk, None), is_tried=True)
     assert routes.served_by() == "b"  # somebody is trying it
-    rest.trial_until = 0
+    pass_time((model.pk, None))
     assert routes.served_by() == "a"
     assert not board().rests
 
