@@ -98,7 +98,8 @@ class EventStream:
         pulse.add(self)
 
     def __iter__(self) -> Iterator[bytes]:
-        frames = self._frames()
+        # Without the late beginning's layer of generators where there is none: it would cost each event.
+        frames = self._events(self._opening.result()) if self._is_early else self._late_frames()
         while True:
             self.waiting_since = time.monotonic()
             frame = next(frames, None)
@@ -108,7 +109,7 @@ class EventStream:
             yield frame
             self.has_begun = True
 
-    def _frames(self) -> Iterator[bytes]:
+    def _late_frames(self) -> Iterator[bytes]:
         while not self._opening.is_done(settings.STREAM_KEEPALIVE_SECONDS or None):
             yield COMMENT
         try:

@@ -59,10 +59,10 @@ def read_events(chunks: Iterable[bytes]) -> Iterator[Event]:
         yield Event(data)
 
 
-def _together(datas: list[bytes]) -> Iterator[Event]:
-    last = len(datas) - 1
-    for place, data in enumerate(datas):
-        yield Event(data, place < last)
+def _together(datas: list[bytes]) -> list[Event]:
+    if len(datas) == 1:
+        return [Event(datas[0])]
+    return [*(Event(data, True) for data in datas[:-1]), *map(Event, datas[-1:])]
 
 
 def _unix_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -97,7 +97,7 @@ def _stream(request: HttpRequest, call: Call) -> StreamingHttpResponse:
 
 def _frames(relay: Relay) -> Iterator[bytes]:
     for events in relay:
-        yield b"".join([event.frame for event in events])
+        yield b"".join([event.frame for event in events]) if len(events) > 1 else events[0].frame
     if relay.error is not None:
         yield error_frame(relay.error)
     yield DONE
