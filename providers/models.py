@@ -293,11 +293,18 @@ class AIModel(ConfigRow):
         super().save(*args, **kwargs)
 
 
+def _rested(of: type[models.Model]) -> Any:
+    # Without a constraint in the database: a process that writes a rest must not stand in the way of a deletion.
+    return models.ForeignKey(
+        of, models.CASCADE, null=True, related_name="rests", db_constraint=False, help_text="Empty: all."
+    )
+
+
 class Rest(models.Model):
     """A deployment or a key that is left alone for a while, because it failed. Every process reads these rows."""
 
-    model = models.ForeignKey(AIModel, models.CASCADE, null=True, related_name="rests", help_text="Empty: all.")
-    key = models.ForeignKey(ProviderKey, models.CASCADE, null=True, related_name="rests", help_text="Empty: all.")
+    model = _rested(AIModel)
+    key = _rested(ProviderKey)
     until = models.DateTimeField(help_text="From then on one call at a time tries it again.")
     reason = models.CharField(max_length=500)
     code = models.CharField(max_length=64, help_text="The failure's code, such as rate_limit_exceeded.")

@@ -36,8 +36,8 @@ class Migration(migrations.Migration):
                 ('failures', models.PositiveIntegerField(default=1, help_text='In a row.')),
                 ('is_firm', models.BooleanField(default=False, help_text='Not called before then, even if nothing else is left.')),
                 ('since', models.DateTimeField()),
-                ('key', models.ForeignKey(help_text='Empty: all.', null=True, on_delete=django.db.models.deletion.CASCADE, related_name='rests', to='providers.providerkey')),
-                ('model', models.ForeignKey(help_text='Empty: all.', null=True, on_delete=django.db.models.deletion.CASCADE, related_name='rests', to='providers.aimodel')),
+                ('key', models.ForeignKey(db_constraint=False, help_text='Empty: all.', null=True, on_delete=django.db.models.deletion.CASCADE, related_name='rests', to='providers.providerkey')),
+                ('model', models.ForeignKey(db_constraint=False, help_text='Empty: all.', null=True, on_delete=django.db.models.deletion.CASCADE, related_name='rests', to='providers.aimodel')),
             ],
             options={
                 'verbose_name_plural': 'resting',
