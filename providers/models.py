@@ -300,6 +300,15 @@ def _rested(of: type[models.Model]) -> Any:
     )
 
 
+class RestQuerySet(models.QuerySet["Rest"]):
+    """With no constraint in the database, a rest can be written just after its model or key went."""
+
+    def of_what_stands(self) -> "RestQuerySet":
+        model_stands = models.Q(model=None) | models.Q(model__in=AIModel.objects.order_by())
+        key_stands = models.Q(key=None) | models.Q(key__in=ProviderKey.objects.order_by())
+        return self.filter(model_stands, key_stands)
+
+
 class Rest(models.Model):
     """A deployment or a key that is left alone for a while, because it failed. Every process reads these rows."""
 
@@ -311,6 +320,8 @@ class Rest(models.Model):
     failures = models.PositiveIntegerField(default=1, help_text="In a row.")
     is_firm = models.BooleanField(default=False, help_text="Not called before then, even if nothing else is left.")
     since = models.DateTimeField()
+
+    objects = RestQuerySet.as_manager()
 
     class Meta:
         verbose_name_plural = "resting"

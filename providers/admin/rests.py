@@ -35,8 +35,7 @@ class RestAdmin(ReadOnlyAdmin):
     actions = ("end",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Rest]:
-        rests: QuerySet[Rest] = super().get_queryset(request)
-        return rests.defer("key__secret")
+        return Rest.objects.of_what_stands().defer("key__secret")
 
     def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         """Whoever may change a provider may have it tried again."""

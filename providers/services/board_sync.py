@@ -54,7 +54,8 @@ class Exchange:
                     self.board.unwritten.discard(subject)
 
     def read_rests(self) -> None:
-        rows = {(row.model_id, row.key_id): row for row in Rest.objects.filter(until__gt=timezone.now() - KEPT_FOR)}
+        standing = Rest.objects.of_what_stands().filter(until__gt=timezone.now() - KEPT_FOR)
+        rows = {(row.model_id, row.key_id): row for row in standing}
         with self.board.lock:
             rests, mine = self.board.rests, self.board.unwritten
             for subject in [each for each in rests if each not in rows and each not in mine]:
@@ -118,7 +119,7 @@ def _write_rest(subject: Subject, rest: Resting | None) -> None:
         with transaction.atomic():
             Rest.objects.update_or_create(model_id=model_id, key_id=key_id, defaults=values)
     except IntegrityError:
-        logger.debug("%s is gone: its rest is not written", subject)
+        logger.debug("another process has just written the rest of %s", subject)
 
 
 def _hear(rests: dict[Subject, Resting], subject: Subject, row: Rest) -> None:
