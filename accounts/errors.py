@@ -6,6 +6,9 @@ Refused
 │   └── KeyExpired
 ├── InsufficientQuota          quota and balance don't cover the call
 └── LedgerUnavailable          the database doesn't answer: nobody's fault, try again
+
+InvalidToken                   no token of a person, or one that holds no longer
+└── TokenExpired
 """
 
 
@@ -39,3 +42,11 @@ class LedgerUnavailable(Refused):
 
 class StaleResolution(Exception):
     """The configuration or the key's rights changed since the call was resolved: resolve it again."""
+
+
+class InvalidToken(Exception):
+    """Not a token of ours, or one whose user is gone or has a new password."""
+
+
+class TokenExpired(InvalidToken):
+    """A token whose time is over."""

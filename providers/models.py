@@ -36,6 +36,11 @@ def _seconds(default: int, help_text: str) -> "models.FloatField[float, float]":
     return models.FloatField(default=default, validators=[MinValueValidator(0.1)], help_text=help_text)
 
 
+def _metadata() -> "models.JSONField[dict[str, Any], dict[str, Any]]":
+    help_text = "What programs store with it; calls don't read it."
+    return models.JSONField(default=dict, blank=True, editable=False, help_text=help_text)
+
+
 class Provider(ConfigRow):
     """An endpoint that serves models, and how to speak to it."""
 
@@ -66,6 +71,7 @@ class Provider(ConfigRow):
         "when the caller leaves", max_length=8, choices=OnDisconnect.choices, default=OnDisconnect.CANCEL
     )
     is_enabled = models.BooleanField("enabled", default=True, help_text="Off: its models get no calls.")
+    metadata = _metadata()
 
     class Meta:
         ordering = ("name",)
@@ -210,6 +216,14 @@ class AIModel(ConfigRow):
     extra_args = models.JSONField(
         default=dict, blank=True, help_text="Sent with each call, unless the caller gives the same field."
     )
+    keeps_to_abilities = models.BooleanField(
+        "keep to the abilities",
+        default=False,
+        help_text="Images and tools are left out of a call unless the abilities name vision and func_call.",
+    )
+    reasoning_effort = models.CharField(
+        max_length=8, blank=True, help_text="Sent unless the caller says: none, minimal, low, medium, high or xhigh."
+    )
     is_multimodal = models.BooleanField("multimodal", default=False, help_text="Takes images.")
     price_in = _price("input price", "USD per million tokens. Empty: unknown, so its calls cost nothing here.")
     price_out = _price("output price")
@@ -247,6 +261,7 @@ class AIModel(ConfigRow):
         help_text="“name/upstream-model” may call models of the provider that have no row here, at this one's price.",
     )
     is_enabled = models.BooleanField("enabled", default=True)
+    metadata = _metadata()
 
     objects = AIModelQuerySet.as_manager()  # type: ignore[misc]  # the stubs make managers instance variables
 

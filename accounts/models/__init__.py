@@ -1,5 +1,5 @@
 from accounts.models.charges import Charge, Outcome, State, UsageSource, Worker
-from accounts.models.keys import ApiKey, Group, GroupGrant, KeyGrant, Payment, Role, User
+from accounts.models.keys import ApiKey, Group, GroupGrant, KeyGrant, Payment, Role, Scope, User
 
 __all__ = [
     "ApiKey",
@@ -10,6 +10,7 @@ __all__ = [
     "Outcome",
     "Payment",
     "Role",
+    "Scope",
     "State",
     "UsageSource",
     "User",

@@ -16,9 +16,12 @@ from common.money import MoneyField
 
 
 class User(AbstractUser):
-    """Somebody who logs in to the console."""
+    """Somebody who logs in: to the console if they are staff, to the APIs in any case."""
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    metadata = models.JSONField(
+        default=dict, blank=True, editable=False, help_text="What programs store with them; calls don't read it."
+    )
 
 
 class Group(ConfigRow):
@@ -41,6 +44,26 @@ class Role(models.TextChoices):
     USER = "user", "User"
 
 
+class Scope(models.TextChoices):
+    """What a key may do beside calling models. The words are those of the service API's clients."""
+
+    WORKSPACE_VIEW = "workspace.view"
+    WORKSPACE_UPDATE = "workspace.update"
+    WORKSPACE_DELETE = "workspace.delete"
+    MEMBER_VIEW = "member.view"
+    MEMBER_INVITE = "member.invite"
+    MEMBER_UPDATE_ROLE = "member.update_role"
+    MEMBER_REMOVE = "member.remove"
+    RESOURCE_VIEW = "resource.view"
+    RESOURCE_MANAGE = "resource.manage"
+    RUNTIME_OPERATE = "runtime.operate"
+    PROVIDER_SECRET_MANAGE = "provider_secret.manage"  # a right, no secret
+    API_KEY_MANAGE = "api_key.manage"
+    AUDIT_VIEW = "audit.view"
+    DATA_EXPORT = "data.export"
+    BILLING_LINK_MANAGE = "billing_link.manage"
+
+
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
     def usable(self) -> "ApiKeyQuerySet":
         """Neither revoked nor expired."""
@@ -51,10 +74,19 @@ class ApiKey(Row):
     """A caller: what it may call, what it may spend and what it has spent. Only a digest of its secret is kept."""
 
     name = models.CharField(max_length=255)
+    description = models.TextField(blank=True)
     email = models.EmailField("e-mail", blank=True)
+    owner = models.ForeignKey(
+        User, models.SET_NULL, null=True, blank=True, related_name="keys", help_text="Who it was made for."
+    )
+    made_by = models.ForeignKey(User, models.SET_NULL, null=True, editable=False, related_name="+")
     prefix = models.CharField(max_length=16, editable=False, help_text="The start of the secret, to recognise it by.")
+    suffix = models.CharField(max_length=8, editable=False, blank=True, help_text="Its last characters.")
     digest = models.CharField(max_length=64, unique=True, editable=False)
     role = models.CharField(max_length=8, choices=Role.choices, default=Role.USER)
+    scopes = models.JSONField(
+        default=list, blank=True, help_text="What it may manage through the APIs; an admin's key may manage all."
+    )
     group = models.ForeignKey(Group, models.SET_NULL, null=True, blank=True, related_name="keys")
     granted_models = models.ManyToManyField("providers.AIModel", through="KeyGrant", related_name="keys")
     all_models = models.BooleanField(default=False, help_text="May call every model, without a grant.")
@@ -101,6 +133,12 @@ class ApiKey(Row):
                 field.name for field in self._meta.concrete_fields if field.name not in self.LEDGER_FIELDS
             ]
         super().save(*args, **kwargs)
+
+    @property
+    def rights(self) -> frozenset[str]:
+        """What it may manage."""
+        has_all = self.role == Role.ADMIN or "*" in self.scopes
+        return frozenset(Scope.values) if has_all else frozenset(Scope.values) & frozenset(self.scopes)
 
     @property
     def is_usable(self) -> bool:

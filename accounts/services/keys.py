@@ -24,6 +24,7 @@ SECRET_START = "wb-"
 ALPHABET = string.ascii_letters + string.digits
 SECRET_LENGTH = 40  # 238 bits
 PREFIX_LENGTH = 10
+SUFFIX_LENGTH = 5
 REMEMBERED = 20_000
 
 
@@ -70,12 +71,23 @@ def issue(
     model_ids: Iterable[int] = (),
     is_internal: bool = False,
     made_by: User | None = None,
+    owner: User | None = None,
+    description: str = "",
+    scopes: Iterable[str] = (),
+    start: str = SECRET_START,
 ) -> IssuedKey:
-    """Make a key. `month_quota` None: no limit. Raises ValidationError for values that can't be."""
-    secret = SECRET_START + "".join(secrets.choice(ALPHABET) for _ in range(SECRET_LENGTH))
+    """Make a key. `month_quota` None: no limit. `start`: how its secret begins, for clients that look at it.
+
+    Raises ValidationError for values that can't be.
+    """
+    secret = start + "".join(secrets.choice(ALPHABET) for _ in range(SECRET_LENGTH))
     key = ApiKey(
         name=name,
+        description=description,
         email=email,
+        owner=owner,
+        made_by=made_by,
+        scopes=sorted(scopes),
         role=role,
         group=group,
         month_quota=month_quota,
@@ -84,6 +96,7 @@ def issue(
         is_internal=is_internal,
         month=first_of_month(timezone.localdate()),
         prefix=secret[:PREFIX_LENGTH],
+        suffix=secret[-SUFFIX_LENGTH:],
         digest=digest(secret),
     )
     key.full_clean()
@@ -151,13 +164,18 @@ def caller_of(key: ApiKey | None) -> Caller:
     """The caller behind a key's row; raises an `InvalidKey` unless the key may call."""
     if key is None:
         raise InvalidKey("Incorrect API key provided.")
+    check_usable(key)
+    version = ConfigVersion.current()  # read first: grants that change afterwards make it stale, never too new
+    granted = frozenset(key.grants.values_list("model_id", flat=True))
+    return Caller(key.id, key.digest, key.name, key.role, key.group_id, key.all_models, granted, version)
+
+
+def check_usable(key: ApiKey) -> None:
+    """Raises KeyRevoked or KeyExpired unless the key may authenticate now."""
     if not key.is_active:
         raise KeyRevoked("This API key has been revoked.")
     if not key.is_usable:
         raise KeyExpired("This API key has expired.")
-    version = ConfigVersion.current()  # read first: grants that change afterwards make it stale, never too new
-    granted = frozenset(key.grants.values_list("model_id", flat=True))
-    return Caller(key.id, key.digest, key.name, key.role, key.group_id, key.all_models, granted, version)
 
 
 def forget_one(value: str) -> None:
