@@ -1,4 +1,7 @@
-"""Who calls: `X-API-Key` decides alone, else `Authorization`, whose `Bearer ` may be missing."""
+"""Who calls: `X-API-Key` decides alone, else `Authorization`, whose `Bearer ` may be missing.
+
+What has a token's shape is read as one, anything else as a key (contract section 2).
+"""
 
 from typing import Any
 
@@ -6,40 +9,104 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
-from accounts.errors import InvalidKey
-from accounts.services import keys
-from accounts.services.keys import Caller
+from accounts.errors import InvalidKey, InvalidToken
+from accounts.services import principals, tokens
+from accounts.services.principals import Principal
 from gateway.dialects.langbot.refusals import Refusal
 from gateway.dialects.openai.schema import SECURITY_SCHEMES
 
 
-class KeyAuthentication(BaseAuthentication):
-    """An API key of the gateway, read as it is now: what manages must not go by what a process remembers."""
+class EitherAuthentication(BaseAuthentication):
+    """A user's token or an API key."""
 
-    def authenticate(self, request: Request) -> tuple[Caller, None]:
-        secret = secret_of(request)
-        if not secret:
-            raise Refusal(401, "No valid authentication provided (user token or API key required)")
+    missing = "No valid authentication provided (user token or API key required)"
+
+    def authenticate(self, request: Request) -> tuple[Principal, None]:
+        key = _header(request, "HTTP_X_API_KEY")
+        if key:
+            return self.of_key(key), None
+        text = _without_scheme(_header(request, "HTTP_AUTHORIZATION"))
+        if not text:
+            raise Refusal(401, self.missing)
+        return self.of_text(text), None
+
+    def of_text(self, text: str) -> Principal:
+        return _of_token(text) if tokens.is_like_one(text) else self.of_key(text)
+
+    def of_key(self, secret: str) -> Principal:
         try:
-            return keys.look_up(keys.digest(secret)), None
+            return principals.of_secret(secret)
         except InvalidKey as error:
-            raise Refusal(401, "Invalid authentication credentials", "invalid_authentication") from error
+            raise _invalid() from error
 
 
-def secret_of(request: Request) -> str:
-    secret: str = request.META.get("HTTP_X_API_KEY", "").strip()
-    if secret:
-        return secret
-    header: str = request.META.get("HTTP_AUTHORIZATION", "").strip()
+class UserAuthentication(EitherAuthentication):
+    """A user's token alone: what keys may not do."""
+
+    missing = "No valid user token provided"
+
+    def of_text(self, text: str) -> Principal:
+        return _of_token(text)
+
+    def of_key(self, secret: str) -> Principal:
+        raise Refusal(401, self.missing)
+
+
+class BearerAuthentication(UserAuthentication):
+    """A user's token, after the word Bearer."""
+
+    def authenticate(self, request: Request) -> tuple[Principal, None]:
+        if not _header(request, "HTTP_AUTHORIZATION").lower().startswith("bearer "):
+            raise Refusal(401, self.missing)
+        return super().authenticate(request)
+
+
+class KeyAuthentication(EitherAuthentication):
+    """An API key alone."""
+
+    missing = "No valid API key provided"
+
+    def of_text(self, text: str) -> Principal:
+        return self.of_key(text)
+
+
+def _header(request: Request, name: str) -> str:
+    value: str = request.META.get(name, "")
+    return value.strip()
+
+
+def _without_scheme(header: str) -> str:
     scheme, _, rest = header.partition(" ")
     return rest.strip() if scheme.lower() == "bearer" else header
 
 
-class KeyAuthenticationScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # spectacular's
-    """Both ways to send a key, under the names that the traffic's description has for them."""
+def _of_token(text: str) -> Principal:
+    try:
+        return principals.of_token(text)
+    except InvalidToken as error:
+        raise _invalid() from error
 
-    target_class = KeyAuthentication
+
+def _invalid() -> Refusal:
+    return Refusal(401, "Invalid authentication credentials", "invalid_authentication")
+
+
+class EitherScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # spectacular's
+    """Both ways to send what one has, under the names that the traffic's description has for them."""
+
+    target_class = EitherAuthentication
+    match_subclasses = True
     name = list(SECURITY_SCHEMES)
 
     def get_security_definition(self, auto_schema: Any) -> Any:
         return list(SECURITY_SCHEMES.values())
+
+
+class UserScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # spectacular's
+    target_class = UserAuthentication
+    match_subclasses = True
+    priority = 1
+    name = "bearerAuth"
+
+    def get_security_definition(self, auto_schema: Any) -> Any:
+        return SECURITY_SCHEMES["bearerAuth"]

@@ -3,8 +3,8 @@
 Keys are sorted, separators compact, a newline ends the body: some clients compare bytes.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import orjson
 from rest_framework.authentication import BaseAuthentication
@@ -14,9 +14,11 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
+from rest_framework.viewsets import ViewSetMixin
 
 from accounts.errors import LedgerUnavailable
-from gateway.dialects.langbot.authentication import KeyAuthentication
+from accounts.services.principals import Principal
+from gateway.dialects.langbot.authentication import EitherAuthentication
 from gateway.dialects.langbot.refusals import GENERAL, Refusal
 
 OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
@@ -42,15 +44,34 @@ class WhateverIsAsked(BaseContentNegotiation):
 
 
 class DialectView(APIView):
-    """The base of this dialect's views: a key is asked for, every answer and refusal is in the envelope."""
+    """The base of this dialect's views: a key or a token is asked for, every answer and refusal is in the envelope.
 
-    authentication_classes: Sequence[type[BaseAuthentication]] = (KeyAuthentication,)
+    `scopes`: what the caller must hold, by method; a method without one is open to whoever has authenticated.
+    """
+
+    authentication_classes: Sequence[type[BaseAuthentication]] = (EitherAuthentication,)
     permission_classes = ()
     renderer_classes = (SortedJSON,)
     content_negotiation_class = WhateverIsAsked
+    scopes: Mapping[str, str] = {}
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        scope = self.scopes.get(request.method or "")
+        if scope and not principal_of(request).may(scope):
+            raise Refusal(403, f"Missing Workspace permission: {scope}", "permission_denied")
 
     def get_exception_handler(self) -> Any:
         return refuse
+
+
+class DialectViewSet(ViewSetMixin, DialectView):
+    """The same with a method for each action: list, create, retrieve and so on."""
+
+
+def principal_of(request: Request) -> Principal:
+    """Who calls; set by the view's authentication."""
+    return cast(Principal, request.user)
 
 
 def ok(data: Any) -> Response:
