@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -77,9 +78,9 @@ def pass_time(subject: Subject, *, is_tried: bool = False) -> None:
     """
     with board().lock:
         board().unwritten.add(subject)
-        rest = board().rests[subject]
-        rest.until = time.time() - 1
-        rest.trial_until = time.time() + 5 if is_tried else 0.0
+        trial_until = time.time() + 5 if is_tried else 0.0
+        # Another object, as everywhere: an exchange that is writing the old one down must not take this for told.
+        board().rests[subject] = replace(board().rests[subject], until=time.time() - 1, trial_until=trial_until)
 
 
 def last_charge() -> Charge:
