@@ -6,20 +6,26 @@ row. Names are those that other gateways' users know; an alias finds its row, an
 
 from providers.catalog.rows import ROWS
 from providers.catalog.settings import problems
+from providers.catalog.shortnames import TEMPLATES, Template, key_problem, template
 from providers.catalog.vendor import CATEGORIES, ConfigField, Vendor
 
 __all__ = [
     "CATEGORIES",
     "REFUSED",
+    "TEMPLATES",
     "VENDORS",
     "ConfigField",
+    "Template",
     "Vendor",
     "canonical",
     "choices",
     "find",
     "grouped",
+    "key_problem",
+    "kind_refusal",
     "problems",
     "refusal",
+    "template",
 ]
 
 VENDORS = {vendor.name: vendor for vendor in ROWS}
@@ -54,6 +60,13 @@ def refusal(name: str) -> str:
     """Why no provider of this name can be set up here; empty when one can."""
     vendor = find(name)
     return vendor.refusal if vendor else REFUSED.get(name, "")
+
+
+def kind_refusal(requester: str, kind: str) -> str:
+    """Why a provider of this requester can have no model of this kind; empty when it can. An unknown requester is
+    taken for OpenAI-compatible, which serves them all."""
+    vendor = find(requester)
+    return "" if vendor is None or vendor.serves(kind) else f"Provider {requester} does not support {kind} models."
 
 
 def grouped() -> list[tuple[str, list[Vendor]]]:

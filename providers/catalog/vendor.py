@@ -102,6 +102,12 @@ class Vendor:
         """Whether the operator must say where it lives."""
         return self.has_address and not self.base_url and not self.derives_address
 
+    def serves(self, kind: str) -> bool:
+        """Whether it can have models of this kind. Beyond the usual three, rows name what is known for sure; there
+        decides whether its protocol has a place for the call at all."""
+        is_possible = self.has_address and kind not in USUAL and kind in self.requester.paths
+        return kind in self.kinds or is_possible
+
     @property
     def settings(self) -> tuple[ConfigField, ...]:
         """Those fields that `Provider.config` keeps."""
