@@ -106,9 +106,9 @@ def test_a_provider_that_drains_is_read_to_its_end(served: tuple[ServedGateway, 
 def test_a_whole_answer_is_drained_too(served: tuple[ServedGateway, str], fake: FakeOpenAI) -> None:
     gateway = served[0]
     drain(gateway, "drain")
-    client = RawClient(served, "slow", max_tokens=60)  # 3 s, so that it still runs when the client leaves
+    client = RawClient(served, "late", max_tokens=10)  # 3 s: it still runs when the client leaves
     gateway.wait_for_rows("SELECT state " + LAST, ["held"])
     client.leave()
     gateway.wait_for_rows("SELECT outcome " + LAST, ["client_closed"])
-    assert gateway.rows("SELECT usage_source, output_tokens " + LAST)[0] == ("reported", 60)
+    assert gateway.rows("SELECT usage_source, output_tokens " + LAST)[0] == ("reported", 10)
     drain(gateway, "cancel")
