@@ -3,10 +3,13 @@
 Keys are sorted, separators compact, a newline ends the body: some clients compare bytes.
 """
 
+import logging
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import orjson
+from django.db import InterfaceError, OperationalError
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import APIException
 from rest_framework.negotiation import BaseContentNegotiation
@@ -18,9 +21,17 @@ from rest_framework.viewsets import ViewSetMixin
 
 from accounts.errors import LedgerUnavailable
 from accounts.services.principals import Principal
+from gateway.dialects.incoming import BodyError, BodyTooLarge, BodyTooSlow, discard_body
 from gateway.dialects.langbot.authentication import EitherAuthentication
+from gateway.dialects.langbot.bodies import parsed
 from gateway.dialects.langbot.refusals import GENERAL, Refusal
 
+__all__ = ["DialectView", "DialectViewSet", "ok", "parsed", "principal_of"]
+
+logger = logging.getLogger(__name__)
+
+LONGEST_REQUEST_ID = 128
+BODY_STATUSES: dict[type[BodyError], int] = {BodyTooLarge: 413, BodyTooSlow: 408}
 OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
 
 
@@ -53,9 +64,12 @@ class DialectView(APIView):
     permission_classes = ()
     renderer_classes = (SortedJSON,)
     content_negotiation_class = WhateverIsAsked
+    http_method_names = ["get", "post", "put", "patch", "delete", "head"]
     scopes: Mapping[str, str] = {}
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        if (request.method or "").lower() not in map(str.lower, self.allowed_methods):
+            self.http_method_not_allowed(request)  # before anybody is asked who they are
         super().initial(request, *args, **kwargs)
         scope = self.scopes.get(request.method or "")
         if scope and not principal_of(request).may(scope):
@@ -63,6 +77,13 @@ class DialectView(APIView):
 
     def get_exception_handler(self) -> Any:
         return refuse
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        if response.status_code >= 400:
+            discard_body(request._request)
+        answer = super().finalize_response(request, response, *args, **kwargs)
+        answer["X-Request-Id"] = request_id_of(request)
+        return answer
 
 
 class DialectViewSet(ViewSetMixin, DialectView):
@@ -78,22 +99,43 @@ def ok(data: Any) -> Response:
     return Response({"code": 0, "data": data, "msg": "ok"})
 
 
-def refuse(error: Exception, context: dict[str, Any]) -> Response | None:
-    """DRF's exception handler: None lets what nobody expected through, to be logged and answered as 500."""
+def request_id_of(request: Request) -> str:
+    """The caller's own `X-Request-Id` if it can be a header and a word of a log, else one made here."""
+    told: str | None = request.META.get("weighbridge.request_id")
+    if told is None:
+        asked = str(request.META.get("HTTP_X_REQUEST_ID", ""))
+        is_good = 0 < len(asked) <= LONGEST_REQUEST_ID and asked.isascii() and asked.isprintable()
+        told = request.META["weighbridge.request_id"] = asked if is_good else str(uuid.uuid4())
+    return told
+
+
+def refuse(error: Exception, context: dict[str, Any]) -> Response:
+    """DRF's exception handler. What nobody expected is logged, and answered without a word of what it was."""
     refusal = _refusal_of(error)
     if refusal is None:
-        return None
+        return _failed(error, request_id_of(context["request"]))
     headers = {"WWW-Authenticate": "Bearer"} if refusal.status == 401 else {}
-    if refusal.status == 503:
-        headers["Retry-After"] = "1"
+    if refusal.retry_after is not None:
+        headers["Retry-After"] = str(refusal.retry_after)
     return Response({"code": refusal.code, "msg": refusal.message}, refusal.status, headers=headers)
+
+
+def _failed(error: Exception, request_id: str) -> Response:
+    logger.error("Request %s failed", request_id, exc_info=error)
+    content = {"code": "internal_error", "msg": "Internal server error", "request_id": request_id}
+    return Response(content, 500)
 
 
 def _refusal_of(error: Exception) -> Refusal | None:
     if isinstance(error, Refusal):
         return error
     if isinstance(error, LedgerUnavailable):
-        return Refusal(503, str(error), "unavailable")
+        return Refusal(503, str(error), "unavailable", retry_after=error.retry_after)
+    if isinstance(error, OperationalError | InterfaceError):
+        logger.warning("The database does not answer: %s", error)
+        return Refusal(503, "The database does not answer. Try again shortly.", "unavailable", retry_after=2)
+    if isinstance(error, BodyError):
+        return Refusal(BODY_STATUSES.get(type(error), 400), str(error))
     if isinstance(error, APIException):
         return Refusal(error.status_code, str(error.detail), GENERAL)
     return None

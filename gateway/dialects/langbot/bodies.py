@@ -1,0 +1,74 @@
+"""A request's body: a JSON object, checked by a serializer, or a refusal that names the field and the reason."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.serializers import Serializer
+
+from gateway.dialects.incoming import parse_object, read_body
+from gateway.dialects.langbot.refusals import GENERAL, Refusal
+
+JSON = dict[str, Any]
+
+JSON_TYPES = ("", "application/json")  # a body of no said type is taken for JSON: there is no other kind here
+
+
+def parsed(
+    serializer_class: type[Serializer[Any]],
+    request: Request,
+    *,
+    partial: bool = False,
+    is_optional: bool = False,
+    code: int | str = GENERAL,
+    message: str = "",
+    context: JSON | None = None,
+) -> JSON:
+    """The body's fields as the serializer has them; what it does not know is dropped.
+
+    `partial`: only what was sent, nothing is required. `is_optional`: no body is an empty object. `code` and `message`:
+    what a refused field is told by, in place of -1 and "<field>: <reason>".
+    Raises Refusal (400, 415) or a BodyError, which the envelope tells as 400, 408 or 413.
+    """
+    body = json_object(request, is_optional=is_optional)
+    serializer = serializer_class(data=body, partial=partial, context=context or {})
+    if not serializer.is_valid():
+        raise Refusal(400, message or first_error(serializer.errors), code)
+    values: JSON = serializer.validated_data
+    for name, value in values.items():
+        if "\0" in "".join(texts_of(value)):
+            raise Refusal(400, message or f"{name}: Null characters are not allowed.", code)
+    return values
+
+
+def json_object(request: Request, *, is_optional: bool = False) -> JSON:
+    """The body as a JSON object, of known fields and unknown ones; raises as `parsed` does."""
+    kind = str(request.META.get("CONTENT_TYPE", "")).partition(";")[0].strip().lower()
+    if kind not in JSON_TYPES and not (kind.startswith("application/") and kind.endswith("+json")):
+        raise Refusal(415, "Send application/json.")
+    raw = read_body(request._request)
+    return {} if is_optional and not raw.strip() else parse_object(raw)
+
+
+def first_error(errors: Any, at: str = "") -> str:
+    """A serializer's first error as "<field>: <reason>"; `at` is the path to it, its steps joined by dots."""
+    if isinstance(errors, dict):
+        name, inner = next(iter(errors.items()))
+        return first_error(inner, at if name == "non_field_errors" else f"{at}.{name}".strip("."))
+    if isinstance(errors, list):
+        place, inner = next((place, each) for place, each in enumerate(errors) if each)
+        return first_error(inner, f"{at}.{place}" if isinstance(inner, dict) else at)
+    return f"{at}: {errors}" if at else str(errors)
+
+
+def texts_of(value: Any) -> Iterator[str]:
+    """Every text in a value, names of fields included. A body's depth is bounded where it is read."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield str(name)
+            yield from texts_of(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from texts_of(inner)
