@@ -8,7 +8,8 @@ Refused
 └── LedgerUnavailable          the database doesn't answer: nobody's fault, try again
 
 InvalidToken                   no token of a person, or one that holds no longer
-└── TokenExpired
+├── TokenExpired
+└── TokenReused                a refresh token that had been used before: somebody has a copy
 """
 
 
@@ -50,3 +51,7 @@ class InvalidToken(Exception):
 
 class TokenExpired(InvalidToken):
     """A token whose time is over."""
+
+
+class TokenReused(InvalidToken):
+    """A refresh token comes a second time: it or its successor was stolen, so the whole log-in ends."""

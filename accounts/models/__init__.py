@@ -1,5 +1,6 @@
 from accounts.models.charges import Charge, Outcome, State, UsageSource, Worker
 from accounts.models.keys import ApiKey, Group, GroupGrant, KeyGrant, Payment, Role, Scope, User
+from accounts.models.tokens import RefreshToken
 
 __all__ = [
     "ApiKey",
@@ -9,6 +10,7 @@ __all__ = [
     "KeyGrant",
     "Outcome",
     "Payment",
+    "RefreshToken",
     "Role",
     "Scope",
     "State",

@@ -26,7 +26,7 @@ def issue(*, user: User, lifetime: timedelta = LIFETIME) -> str:
         "user": user.email or user.get_username(),
         "iat": now,
         "exp": now + int(lifetime.total_seconds()),
-        "stamp": _stamp(user),
+        "stamp": stamp_of(user),
     }
     return jwt.encode(claims, _secret(), ALGORITHM)
 
@@ -40,7 +40,7 @@ def read(token: str) -> User:
         raise TokenExpired("The token has expired.") from error
     except (jwt.InvalidTokenError, ValidationError, ValueError, TypeError) as error:
         raise InvalidToken("The token is not one of ours.") from error
-    if user is None or not constant_time_compare(str(claims.get("stamp")), _stamp(user)):
+    if user is None or not constant_time_compare(str(claims.get("stamp")), stamp_of(user)):
         raise InvalidToken("The token's user is gone, or has a new password.")
     return user
 
@@ -54,6 +54,6 @@ def _secret() -> str:
     return salted_hmac(SALT, "", algorithm="sha256").hexdigest()
 
 
-def _stamp(user: User) -> str:
+def stamp_of(user: User) -> str:
     """Changes with the password, so that a new one ends all tokens."""
     return salted_hmac(SALT, user.get_session_auth_hash(), algorithm="sha256").hexdigest()[:16]
