@@ -10,6 +10,21 @@ Refused
 InvalidToken                   no token of a person, or one that holds no longer
 ├── TokenExpired
 └── TokenReused                a refresh token that had been used before: somebody has a copy
+
+NotAllowed                     somebody manages what is above or beside them
+EmailTaken, KeyExists          there is one already
+
+PersonRefused                    a person is not let in, or may not change what they asked to change
+├── WrongCredentials           no such person, or not their password
+├── LockedOut                  too many failures: wait
+├── WrongPassword              the password given as the present one is not
+├── WrongRecoveryKey
+├── NoRecoveryKey              this installation has none
+├── UnknownPerson              nobody of that name
+├── NotInitialized             there is no superuser yet
+└── AlreadyInitialized         there is one
+    └── RegistrationClosed     somebody else was first, by a moment
+RightMissing                   somebody may not hand out a right that they lack
 """
 
 
@@ -55,3 +70,67 @@ class TokenExpired(InvalidToken):
 
 class TokenReused(InvalidToken):
     """A refresh token comes a second time: it or its successor was stolen, so the whole log-in ends."""
+
+
+class NotAllowed(Exception):
+    """Who asks may do such a thing, but not to this one. The text says why."""
+
+
+class EmailTaken(Exception):
+    """Somebody else has this e-mail address, or logs in with it."""
+
+
+class KeyExists(Exception):
+    """A person has one key at a time."""
+
+
+class PersonRefused(Exception):
+    """Nothing was changed, and nobody was let in."""
+
+
+class WrongCredentials(PersonRefused):
+    """No such person or another password: which of the two is not told."""
+
+
+class LockedOut(PersonRefused):
+    """Too many failures of late. `retry_after` is in seconds."""
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class WrongPassword(PersonRefused):
+    """Who wants a new password has to know the present one."""
+
+
+class WrongRecoveryKey(PersonRefused):
+    """Not the installation's recovery key."""
+
+
+class NoRecoveryKey(PersonRefused):
+    """The installation has no recovery key, so nobody can show it."""
+
+
+class UnknownPerson(PersonRefused):
+    """Nobody active of that name."""
+
+
+class NotInitialized(PersonRefused):
+    """There is no superuser yet."""
+
+
+class AlreadyInitialized(PersonRefused):
+    """There is a superuser; others are made by them."""
+
+
+class RegistrationClosed(AlreadyInitialized):
+    """Two asked at once to be the first; this one came second."""
+
+
+class RightMissing(Exception):
+    """The caller lacks `right`, so can't hand it out."""
+
+    def __init__(self, right: str) -> None:
+        super().__init__(f"You lack the right {right} yourself.")
+        self.right = right

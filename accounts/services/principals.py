@@ -23,6 +23,7 @@ PERMISSIONS = {
     Scope.AUDIT_VIEW: "accounts.view_charge",
     Scope.DATA_EXPORT: "accounts.view_charge",
 }
+ALL = frozenset(Scope.values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Principal:
 def of_user(user: User) -> Principal:
     """A person; what is staff's alone is nobody else's."""
     if user.is_superuser:
-        return Principal(frozenset(Scope.values), user=user)
+        return Principal(ALL, user=user)
     granted = user.get_all_permissions() if user.is_staff else set()
     return Principal(frozenset(scope for scope, name in PERMISSIONS.items() if name in granted), user=user)
 
@@ -66,10 +67,14 @@ def of_secret(secret: str) -> Principal:
     Raises InvalidKey or LedgerUnavailable.
     """
     try:
-        key = ApiKey.objects.select_related("owner").filter(digest=keys.digest(secret), is_internal=False).first()
+        return _of_key(ApiKey.objects.select_related("owner").filter(digest=keys.digest(secret)).first())
     except Error as error:
         raise LedgerUnavailable("The database does not answer. Try again shortly.") from error
-    if key is None:
+
+
+def _of_key(key: ApiKey | None) -> Principal:
+    if key is None or key.is_internal:
         raise InvalidKey("Incorrect API key provided.")
     keys.check_usable(key)
+    keys.note_use(key)
     return Principal(key.rights, key=key)

@@ -1,0 +1,160 @@
+"""People: asked in, changed, given a new password, switched off. Nobody reaches above themselves.
+
+Whoever may write a person's password can be that person, so every change asks whether the one who makes it may do all
+that the other may.
+"""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+
+from accounts.errors import EmailTaken, NotAllowed
+from accounts.models import User
+from accounts.services import principals, sessions
+from accounts.services.principals import Principal
+
+PASSWORD_BYTES = 15  # 20 characters
+
+
+@dataclass(frozen=True, slots=True)
+class WithPassword:
+    """Somebody and their new password, which exists only here."""
+
+    user: User
+    password: str
+
+    def __repr__(self) -> str:
+        return f"WithPassword({self.user})"
+
+
+def invite(
+    *, by: Principal, email: str, name: str, is_admin: bool = False, metadata: dict[str, Any] | None = None
+) -> WithPassword:
+    """Somebody new with a password made here; without rights in the console unless `is_admin`.
+
+    Raises EmailTaken or NotAllowed.
+    """
+    if is_admin:
+        _check_may_make_admins(by)
+    _check_email(email)
+    password = secrets.token_urlsafe(PASSWORD_BYTES)
+    user = User(username=_username(email), email=email, first_name=name, metadata=metadata or {})
+    user.is_staff = user.is_superuser = is_admin
+    user.set_password(password)
+    _save(user)
+    return WithPassword(user, password)
+
+
+@transaction.atomic
+def change(
+    *,
+    by: Principal,
+    user: User,
+    email: str | None = None,
+    name: str | None = None,
+    is_admin: bool | None = None,
+    metadata: Mapping[str, dict[str, Any]] | None = None,
+) -> User:
+    """What is None stays as it is; of `metadata`, each program's own entries. Raises EmailTaken or NotAllowed."""
+    user = _locked(user)
+    check_rank(by=by, user=user)
+    if email is not None:
+        _rename(user, email)
+    if name is not None:
+        user.first_name, user.last_name = name, ""
+    if is_admin is not None and is_admin != user.is_superuser:
+        _promote(by, user, is_admin)
+    for program, entries in (metadata or {}).items():
+        user.metadata[program] = {**user.metadata.get(program, {}), **entries}
+    _save(user)
+    return user
+
+
+@transaction.atomic
+def reset_password(*, by: Principal, user: User) -> WithPassword:
+    """A new password, which also ends all that was logged in with the old one. Raises NotAllowed."""
+    user = _locked(user)
+    check_rank(by=by, user=user)
+    password = secrets.token_urlsafe(PASSWORD_BYTES)
+    user.set_password(password)
+    user.save(update_fields=["password"])
+    return WithPassword(user, password)
+
+
+@transaction.atomic
+def switch_off(*, by: Principal, user: User) -> User:
+    """They can log in no more, and their keys are revoked; what they did stays on record. Raises NotAllowed."""
+    user = _locked(user)
+    check_rank(by=by, user=user)
+    _check_is_somebody_else(by, user)
+    user.is_active = False
+    user.save(update_fields=["is_active"])
+    sessions.end_all(user=user)
+    user.keys.filter(is_active=True).update(is_active=False)
+    return user
+
+
+def check_rank(*, by: Principal, user: User) -> None:
+    """Raises NotAllowed when this person may do anything that the other may not."""
+    if _is_superuser(by):
+        return
+    rights = principals.of_user(user).rights
+    permissions = user.get_all_permissions() if user.is_staff else set()
+    own = by.person.get_all_permissions() if by.person else set()
+    if user.is_superuser or not rights <= by.rights or not permissions <= own:
+        raise NotAllowed("They have more rights than you.")
+
+
+def _is_superuser(by: Principal) -> bool:
+    """A person, or a key that a person has: its scopes can't be more than the superuser it was made for."""
+    return by.person is not None and by.person.is_active and by.person.is_superuser and by.rights == principals.ALL
+
+
+def _check_may_make_admins(by: Principal) -> None:
+    if not _is_superuser(by):
+        raise NotAllowed("Only an admin makes admins.")
+
+
+def _check_is_somebody_else(by: Principal, user: User) -> None:
+    if by.person == user:
+        raise NotAllowed("Nobody takes away their own access.")
+
+
+def _promote(by: Principal, user: User, is_admin: bool) -> None:
+    _check_may_make_admins(by)
+    _check_is_somebody_else(by, user)
+    user.is_staff = user.is_superuser = is_admin
+
+
+def _locked(user: User) -> User:
+    return User.objects.select_for_update().get(pk=user.pk)
+
+
+def _username(email: str) -> str:
+    return email.lower()
+
+
+def _rename(user: User, email: str) -> None:
+    """Their name for the log-in follows where it is the address."""
+    _check_email(email, user)
+    if user.username == _username(user.email):
+        user.username = _username(email)
+    user.email = email
+
+
+def _check_email(email: str, user: User | None = None) -> None:
+    others = User.objects.exclude(pk=user.pk) if user else User.objects.all()
+    if others.filter(Q(email__iexact=email) | Q(username__iexact=email)).exists():
+        raise EmailTaken("Somebody has this e-mail address already.")
+
+
+def _save(user: User) -> None:
+    try:
+        with transaction.atomic():
+            user.save()
+    except IntegrityError as error:  # somebody else has just taken the name
+        raise EmailTaken("Somebody has this e-mail address already.") from error

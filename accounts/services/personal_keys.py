@@ -1,0 +1,49 @@
+"""The key that a person has: one at a time. It is made without money and without models; both are given afterwards."""
+
+import secrets
+from decimal import Decimal
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from accounts.errors import KeyExists, NotAllowed
+from accounts.models import ApiKey, User
+from accounts.services import keys
+from accounts.services.keys import IssuedKey
+from accounts.services.principals import Principal
+from common.models import ConfigVersion
+
+
+def of(*, user: User) -> QuerySet[ApiKey]:
+    """Those that are not revoked, the newest first; more than one only where they were made elsewhere."""
+    return user.keys.filter(is_active=True, is_internal=False).order_by("-id")
+
+
+@transaction.atomic
+def issue(*, user: User, made_by: User | None) -> IssuedKey:
+    """Raises KeyExists."""
+    User.objects.select_for_update().get(pk=user.pk)  # of two at once, one comes second
+    if of(user=user).exists():
+        raise KeyExists("They have a key already. Rotate or delete it first.")
+    name = user.email or user.get_username()
+    return keys.issue(name=name, email=user.email, owner=user, made_by=made_by, month_quota=Decimal(0))
+
+
+@transaction.atomic
+def rotate(*, key: ApiKey) -> IssuedKey:
+    """The same key with a new secret: what it may call, its quota and what it has spent stay as they are."""
+    locked = ApiKey.objects.select_for_update().get(pk=key.pk)
+    keys.forget_one(locked.digest)
+    secret = keys.SECRET_START + "".join(secrets.choice(keys.ALPHABET) for _ in range(keys.SECRET_LENGTH))
+    locked.prefix, locked.suffix = secret[: keys.PREFIX_LENGTH], secret[-keys.SUFFIX_LENGTH :]
+    locked.digest = keys.digest(secret)
+    locked.save(update_fields=["prefix", "suffix", "digest", "updated_at"])
+    # What other processes remember of the old secret is stale from now on: they look it up again, and find nobody.
+    ConfigVersion.bump()
+    return IssuedKey(locked, secret)
+
+
+def check_rank(*, by: Principal, key: ApiKey) -> None:
+    """Raises NotAllowed when the key may do anything that this one may not."""
+    if not key.rights <= by.rights:
+        raise NotAllowed("The key has more rights than you.")

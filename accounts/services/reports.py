@@ -1,0 +1,139 @@
+"""What calls came to: sums and lists over the charges, within bounds of time and of what was called.
+
+Every bound narrows by an indexed column where there is one (time, key, provider, model); sums are read in one query.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any
+
+from django.db.models import Count, Expression, F, IntegerField, Q, QuerySet, Sum, Value
+from django.db.models.functions import Coalesce, TruncDate
+from django.utils import timezone
+
+from accounts.models import ApiKey, Charge, User
+from common.money import DECIMALS, MoneyField
+
+INPUT = F("input_tokens") + F("cached_read_tokens") + F("cached_write_tokens")
+GROUPS: dict[str, Any] = {
+    "day": TruncDate("created_at", tzinfo=UTC),
+    "provider": F("provider_name"),
+    "model": F("model_name"),
+}
+# What a list of charges can be put in order by.
+ORDERS = {
+    "time": "id",
+    "provider": "provider_name",
+    "model": "model_name",
+    "fee": "fee",
+    "milliseconds": "total_ms",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Which calls are meant; None and empty: all. `since` is included, `until` is not. Names are those at the time."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    keys: QuerySet[ApiKey] | None = None
+    provider: str = ""
+    model: str = ""
+    search: str = ""
+
+    def apply(self) -> QuerySet[Charge]:
+        found = Charge.objects.order_by()
+        bounds: dict[str, Any] = {
+            "created_at__gte": self.since,
+            "created_at__lt": self.until,
+            "provider_name": self.provider or None,
+            "model_name": self.model or None,
+        }
+        found = found.filter(**{name: value for name, value in bounds.items() if value is not None})
+        if self.keys is not None:
+            found = found.filter(key__in=self.keys.order_by().values("id"))
+        return found.filter(_anywhere(self.search)) if self.search else found
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """What some calls came to; money in USD. `group` is the day, provider or model that they share, if any."""
+
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    fee: Decimal
+    group: Any = None
+
+    @property
+    def fee_per_call(self) -> Decimal:
+        exact = self.fee / self.calls if self.calls else Decimal(0)
+        return exact.quantize(Decimal(1).scaleb(-DECIMALS), ROUND_HALF_EVEN)
+
+
+def total(bounds: Bounds) -> Total:
+    sums: dict[str, Any] = bounds.apply().aggregate(**_sums())
+    return Total(**sums)
+
+
+def totals(bounds: Bounds, *, by: str) -> list[Total]:
+    """One for each of `by` (a name of GROUPS), in its order."""
+    rows = bounds.apply().values(group=GROUPS[by]).annotate(**_sums()).order_by("group")
+    return [Total(**row) for row in rows]
+
+
+def totals_by_model(bounds: Bounds) -> list[tuple[str, str, Total]]:
+    """Provider, model and what they came to together."""
+    names = ("provider_name", "model_name")
+    rows = bounds.apply().values(*names).annotate(**_sums()).order_by(*names)
+    return [(row.pop("provider_name"), row.pop("model_name"), Total(**row)) for row in map(dict[str, Any], rows)]
+
+
+def charges(bounds: Bounds, *, order: str, is_ascending: bool, offset: int, limit: int) -> tuple[Sequence[Charge], int]:
+    """A page of the calls, and how many there are of them. `order` is a name of ORDERS."""
+    found = bounds.apply()
+    column = F(ORDERS[order])
+    ordered = (column.asc(nulls_last=True), "id") if is_ascending else (column.desc(nulls_last=True), "-id")
+    return list(found.select_related("key__owner").order_by(*ordered)[offset : offset + limit]), found.count()
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What somebody's calls came to, with whatever keys they made them. Days and months are those of the gateway."""
+
+    today: Total
+    month: Total
+    ever: Total
+
+
+def usage_of(user: User) -> Usage:
+    keys = ApiKey.objects.filter(owner=user)
+    midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
+    return Usage(
+        today=total(Bounds(since=midnight, keys=keys)),
+        month=total(Bounds(since=midnight.replace(day=1), keys=keys)),
+        ever=total(Bounds(keys=keys)),
+    )
+
+
+def _anywhere(text: str) -> Q:
+    names = ("request_id", "provider_name", "model_name", "upstream_name")
+    condition = Q()
+    for name in names:
+        condition |= Q(**{f"{name}__icontains": text})
+    return condition
+
+
+def _sums() -> dict[str, Expression]:
+    return {
+        "calls": Count("id"),
+        "input_tokens": _sum(INPUT, IntegerField()),
+        "output_tokens": _sum(F("output_tokens"), IntegerField()),
+        "fee": _sum(F("fee"), MoneyField()),
+    }
+
+
+def _sum(of: Any, output: "IntegerField[int, int] | MoneyField") -> Coalesce:
+    return Coalesce(Sum(of, output_field=output), Value(0, output_field=output), output_field=output)
