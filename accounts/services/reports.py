@@ -3,7 +3,7 @@
 Every bound narrows by an indexed column where there is one (time, key, provider, model); sums are read in one query.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -74,21 +74,20 @@ class Total:
 
 
 def total(bounds: Bounds) -> Total:
-    sums: dict[str, Any] = bounds.apply().aggregate(**_sums())
-    return Total(**sums)
+    return _total(bounds.apply().aggregate(**_sums()))
 
 
 def totals(bounds: Bounds, *, by: str) -> list[Total]:
     """One for each of `by` (a name of GROUPS), in its order."""
     rows = bounds.apply().values(group=GROUPS[by]).annotate(**_sums()).order_by("group")
-    return [Total(**row) for row in rows]
+    return [_total(row) for row in rows]
 
 
 def totals_by_model(bounds: Bounds) -> list[tuple[str, str, Total]]:
     """Provider, model and what they came to together."""
     names = ("provider_name", "model_name")
-    rows = bounds.apply().values(*names).annotate(**_sums()).order_by(*names)
-    return [(row.pop("provider_name"), row.pop("model_name"), Total(**row)) for row in map(dict[str, Any], rows)]
+    rows: Iterable[dict[str, Any]] = bounds.apply().values(*names).annotate(**_sums()).order_by(*names)
+    return [(row.pop("provider_name"), row.pop("model_name"), _total(row)) for row in rows]
 
 
 def charges(bounds: Bounds, *, order: str, is_ascending: bool, offset: int, limit: int) -> tuple[Sequence[Charge], int]:
@@ -116,6 +115,10 @@ def usage_of(user: User) -> Usage:
         month=total(Bounds(since=midnight.replace(day=1), keys=keys)),
         ever=total(Bounds(keys=keys)),
     )
+
+
+def _total(row: Mapping[str, Any]) -> Total:
+    return Total(**row)
 
 
 def _anywhere(text: str) -> Q:

@@ -83,6 +83,12 @@ def scan(*, provider: Provider, kind: str | None = None) -> list[Scanned]:
     return [each for each in found if kind in (None, each.kind)]
 
 
+def named(*, provider: Provider, names: Sequence[str]) -> list[Scanned]:
+    """What is known of models by their names alone, without asking the upstream whether it has them."""
+    added = _added(provider)
+    return [_scanned(provider, RemoteModel(name), added) for name in names]
+
+
 def import_models(*, provider: Provider, chosen: Sequence[Scanned], prefix: str = "") -> list[AIModel]:
     """Make rows of those that are not there yet, under `prefix` and their own names: all of them or none.
 
