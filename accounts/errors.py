@@ -14,7 +14,7 @@ InvalidToken                   no token of a person, or one that holds no longer
 NotAllowed                     somebody manages what is above or beside them
 EmailTaken, KeyExists          there is one already
 
-PersonRefused                    a person is not let in, or may not change what they asked to change
+PersonRefused                  a person is not let in, or may not change what they asked to change
 ├── WrongCredentials           no such person, or not their password
 ├── LockedOut                  too many failures: wait
 ├── WrongPassword              the password given as the present one is not

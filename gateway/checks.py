@@ -16,6 +16,7 @@ from providers.catalog.settings import NOTHING, TYPES
 from providers.models import Kind
 
 SHORTEST_PEPPER = 32
+SHORTEST_RECOVERY_KEY = 20
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -47,6 +48,14 @@ def check_pepper(app_configs: Any, **_: Any) -> list[CheckMessage]:
     if len(settings.API_KEY_PEPPER) >= SHORTEST_PEPPER:
         return []
     return [Error(f"API_KEY_PEPPER is shorter than {SHORTEST_PEPPER} characters.", id="weighbridge.E002")]
+
+
+@register(Tags.security)
+def check_recovery_key(app_configs: Any, **_: Any) -> list[CheckMessage]:
+    """Whoever guesses it sets anybody's password."""
+    if not settings.RECOVERY_KEY or len(settings.RECOVERY_KEY) >= SHORTEST_RECOVERY_KEY:
+        return []
+    return [Error(f"RECOVERY_KEY is shorter than {SHORTEST_RECOVERY_KEY} characters.", id="weighbridge.E006")]
 
 
 @register(Tags.compatibility)

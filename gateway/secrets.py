@@ -1,4 +1,4 @@
-"""The gateway's own secrets: three lines in `var/secrets.env`, made once, readable by their owner only."""
+"""The gateway's own secrets: a few lines in `var/secrets.env`, made once, readable by their owner only."""
 
 import os
 import secrets
@@ -19,6 +19,7 @@ def generate() -> dict[str, str]:
         "SECRET_KEY": secrets.token_urlsafe(50),
         "FIELD_ENCRYPTION_KEYS": urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         "API_KEY_PEPPER": secrets.token_urlsafe(32),
+        "RECOVERY_KEY": secrets.token_urlsafe(32),
     }
 
 

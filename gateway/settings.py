@@ -47,6 +47,7 @@ def flag(name: str, *, default: bool) -> bool:
 SECRET_KEY = required("SECRET_KEY")
 FIELD_ENCRYPTION_KEYS = required("FIELD_ENCRYPTION_KEYS").split(",")
 API_KEY_PEPPER = required("API_KEY_PEPPER")
+RECOVERY_KEY = env.str("RECOVERY_KEY", default="")  # without one nobody resets a password through the API
 
 # Web
 DEBUG = flag("DEBUG", default=False)

@@ -6,6 +6,7 @@ import tempfile
 os.environ.setdefault("VAR_DIR", tempfile.mkdtemp(prefix="weighbridge-test-"))
 os.environ.setdefault("SECRET_KEY", "test-" + "k" * 60)
 os.environ.setdefault("FIELD_ENCRYPTION_KEYS", "bm90LWEtc2VjcmV0LXVzZWQtb25seS1pbi10ZXN0cyE=")
+os.environ.setdefault("RECOVERY_KEY", "test-recovery-key-" + "r" * 20)
 os.environ.setdefault("API_KEY_PEPPER", "test-pepper-" + "p" * 30)
 
 from gateway.settings import *  # noqa: F403

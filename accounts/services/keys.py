@@ -5,7 +5,7 @@ import secrets
 import string
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.conf import settings
@@ -13,8 +13,8 @@ from django.core.exceptions import ValidationError
 from django.db import Error, IntegrityError, transaction
 from django.utils import timezone
 
-from accounts.errors import InvalidKey, KeyExpired, KeyRevoked, LedgerUnavailable
-from accounts.models import ApiKey, Group, KeyGrant, Payment, Role, User
+from accounts.errors import InvalidKey, KeyExpired, KeyRevoked, LedgerUnavailable, RightMissing
+from accounts.models import ApiKey, Group, KeyGrant, Payment, Role, Scope, User
 from accounts.services.ledger.decisions import first_of_month
 from common.database import borrowed_connection
 from common.models import ConfigVersion
@@ -26,6 +26,7 @@ SECRET_LENGTH = 40  # 238 bits
 PREFIX_LENGTH = 10
 SUFFIX_LENGTH = 5
 REMEMBERED = 20_000
+USE_IS_NOTED_EVERY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,52 @@ def issue(
         if balance:
             recharge(key=key, amount=balance, note="opening balance", made_by=made_by)
     return IssuedKey(key, secret)
+
+
+def hand_out(
+    *,
+    rights: frozenset[str],
+    name: str,
+    scopes: Iterable[str] | None = None,
+    description: str = "",
+    expires_at: datetime | None = None,
+    made_by: User | None = None,
+    start: str = SECRET_START,
+) -> IssuedKey:
+    """Make a key that manages, with no more than the `rights` of whoever asks: all of them unless `scopes` says less.
+
+    It calls models only with the right to. Raises RightMissing, or ValidationError.
+    """
+    given = rights if scopes is None else frozenset(scopes)
+    if given - rights:
+        raise RightMissing(min(given - rights))
+    return issue(
+        name=name,
+        description=description,
+        scopes=given,
+        all_models=Scope.RUNTIME_OPERATE in given,
+        expires_at=expires_at,
+        made_by=made_by,
+        start=start,
+    )
+
+
+def describe(*, key: ApiKey, name: str | None = None, description: str | None = None) -> ApiKey:
+    """Rename a key or say what it is for; None leaves what there is. Raises ValidationError."""
+    changed = {field: value for field, value in (("name", name), ("description", description)) if value is not None}
+    for field, value in changed.items():
+        setattr(key, field, value)
+    key.clean_fields(exclude={field.name for field in key._meta.fields} - changed.keys())
+    if changed:
+        key.save(update_fields=[*changed, "updated_at"])
+    return key
+
+
+def note_use(key: ApiKey) -> None:
+    """Remember when it was used last, to the minute: a write for each request would be a poor bargain."""
+    now = timezone.now()
+    if key.last_used_at is None or now - key.last_used_at >= USE_IS_NOTED_EVERY:
+        ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)
 
 
 def revoke(*, key: ApiKey) -> ApiKey:

@@ -15,7 +15,9 @@ from providers import local
 from providers.models import AIModel, Kind, Provider
 
 REQUESTER = "local"
-SECRETS = frozenset({"SECRET_KEY", "FIELD_ENCRYPTION_KEYS", "API_KEY_PEPPER", "DATABASE_URL", "REDIS_URL"})
+SECRETS = frozenset(
+    {"SECRET_KEY", "FIELD_ENCRYPTION_KEYS", "API_KEY_PEPPER", "RECOVERY_KEY", "DATABASE_URL", "REDIS_URL"}
+)
 
 
 @dataclass(frozen=True, slots=True)

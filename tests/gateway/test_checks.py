@@ -24,6 +24,7 @@ def test_good_settings_pass() -> None:
         ("FIELD_ENCRYPTION_KEYS", ["short"], "weighbridge.E001"),
         ("FIELD_ENCRYPTION_KEYS", [GOOD, ""], "weighbridge.E001"),
         ("API_KEY_PEPPER", "short", "weighbridge.E002"),
+        ("RECOVERY_KEY", "short", "weighbridge.E006"),
     ],
 )
 def test_a_bad_secret_is_an_error(settings: Any, name: str, value: Any, found: str) -> None:
