@@ -78,9 +78,9 @@ def change_password(*, user: User, current: str, new: str, origin: Origin) -> Us
     """
     if user.has_usable_password():
         if not current:
-            raise WrongPassword("The current password is required.")
+            raise WrongPassword("Current password is required")
         if _authenticated(_request_of(origin), user.get_username(), current) is None:
-            raise WrongPassword("The current password is incorrect.")
+            raise WrongPassword("Current password is incorrect")
     return _with_password(user, new)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rest_framework.request import Request
-from rest_framework.serializers import Serializer
+from rest_framework.serializers import CharField, Serializer
 
 from gateway.dialects.incoming import parse_object, read_body
 from gateway.dialects.langbot.refusals import GENERAL, Refusal
@@ -12,6 +12,26 @@ from gateway.dialects.langbot.refusals import GENERAL, Refusal
 JSON = dict[str, Any]
 
 JSON_TYPES = ("", "application/json")  # a body of no said type is taken for JSON: there is no other kind here
+ABSENT = ("required", "null", "blank")
+
+
+class Text(CharField):
+    """A text; a number is none. `missing`: what its absence is told by, in place of "<field>: <reason>"."""
+
+    def __init__(self, *, missing: str = "", missing_code: int | str = GENERAL, **options: Any) -> None:
+        super().__init__(**options)
+        self.missing = missing
+        self.missing_code = missing_code
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+    def fail(self, key: str, **parameters: Any) -> Any:
+        if self.missing and key in ABSENT:
+            raise Refusal(400, self.missing, self.missing_code)
+        super().fail(key, **parameters)
 
 
 def parsed(

@@ -6,12 +6,11 @@ Keys are sorted, separators compact, a newline ends the body: some clients compa
 import logging
 import uuid
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import orjson
-from django.db import InterfaceError, OperationalError
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.exceptions import APIException
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
@@ -19,19 +18,18 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSetMixin
 
-from accounts.errors import LedgerUnavailable
+from accounts.models import User
 from accounts.services.principals import Principal
-from gateway.dialects.incoming import BodyError, BodyTooLarge, BodyTooSlow, discard_body
+from gateway.dialects.incoming import discard_body
 from gateway.dialects.langbot.authentication import EitherAuthentication
 from gateway.dialects.langbot.bodies import parsed
-from gateway.dialects.langbot.refusals import GENERAL, Refusal
+from gateway.dialects.langbot.refusals import Refusal, refusal_of
 
-__all__ = ["DialectView", "DialectViewSet", "ok", "parsed", "principal_of"]
+__all__ = ["DialectView", "DialectViewSet", "ok", "parsed", "person_of", "principal_of", "time_text"]
 
 logger = logging.getLogger(__name__)
 
 LONGEST_REQUEST_ID = 128
-BODY_STATUSES: dict[type[BodyError], int] = {BodyTooLarge: 413, BodyTooSlow: 408}
 OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
 
 
@@ -71,7 +69,7 @@ class DialectView(APIView):
         if (request.method or "").lower() not in map(str.lower, self.allowed_methods):
             self.http_method_not_allowed(request)  # before anybody is asked who they are
         super().initial(request, *args, **kwargs)
-        scope = self.scopes.get(request.method or "")
+        scope = self.scopes.get("GET" if request.method == "HEAD" else request.method or "")
         if scope and not principal_of(request).may(scope):
             raise Refusal(403, f"Missing Workspace permission: {scope}", "permission_denied")
 
@@ -95,8 +93,29 @@ def principal_of(request: Request) -> Principal:
     return cast(Principal, request.user)
 
 
-def ok(data: Any) -> Response:
-    return Response({"code": 0, "data": data, "msg": "ok"})
+def person_of(request: Request) -> User:
+    """Who calls, where a user's token is asked for."""
+    return cast(User, principal_of(request).user)
+
+
+def ok(data: Any, *, is_secret: bool = False) -> Response:
+    """`is_secret`: nobody on the way may keep it."""
+    headers = {"Cache-Control": "no-store"} if is_secret else None
+    return Response({"code": 0, "data": data, "msg": "ok"}, headers=headers)
+
+
+def time_text(moment: datetime | None) -> str | None:
+    """UTC to the second, without a zone: this dialect's way."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S") if moment else None
+
+
+class Unknown(DialectView):
+    """A path of this dialect's that leads nowhere: told in the envelope, whatever the method."""
+
+    authentication_classes = ()
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        raise Refusal(404, "Not found")
 
 
 def request_id_of(request: Request) -> str:
@@ -111,9 +130,11 @@ def request_id_of(request: Request) -> str:
 
 def refuse(error: Exception, context: dict[str, Any]) -> Response:
     """DRF's exception handler. What nobody expected is logged, and answered without a word of what it was."""
-    refusal = _refusal_of(error)
+    refusal = refusal_of(error)
     if refusal is None:
         return _failed(error, request_id_of(context["request"]))
+    if refusal.status >= 500:
+        logger.warning("Request %s is refused: %s", request_id_of(context["request"]), error)
     headers = {"WWW-Authenticate": "Bearer"} if refusal.status == 401 else {}
     if refusal.retry_after is not None:
         headers["Retry-After"] = str(refusal.retry_after)
@@ -124,18 +145,3 @@ def _failed(error: Exception, request_id: str) -> Response:
     logger.error("Request %s failed", request_id, exc_info=error)
     content = {"code": "internal_error", "msg": "Internal server error", "request_id": request_id}
     return Response(content, 500)
-
-
-def _refusal_of(error: Exception) -> Refusal | None:
-    if isinstance(error, Refusal):
-        return error
-    if isinstance(error, LedgerUnavailable):
-        return Refusal(503, str(error), "unavailable", retry_after=error.retry_after)
-    if isinstance(error, OperationalError | InterfaceError):
-        logger.warning("The database does not answer: %s", error)
-        return Refusal(503, "The database does not answer. Try again shortly.", "unavailable", retry_after=2)
-    if isinstance(error, BodyError):
-        return Refusal(BODY_STATUSES.get(type(error), 400), str(error))
-    if isinstance(error, APIException):
-        return Refusal(error.status_code, str(error.detail), GENERAL)
-    return None

@@ -1,6 +1,14 @@
-"""What this dialect refuses with."""
+"""What this dialect refuses with, and how it tells the refusals of the services."""
+
+from django.core.exceptions import ValidationError
+from django.db import InterfaceError, OperationalError
+from rest_framework.exceptions import APIException
+
+from accounts import errors
+from gateway.dialects.incoming import BodyError, BodyTooLarge, BodyTooSlow
 
 GENERAL = -1  # the code of all refusals that have no name of their own
+NOT_LOGGED_IN = 1  # the code of those that clients look for in an answer of status 200
 
 
 class Refusal(Exception):
@@ -12,3 +20,48 @@ class Refusal(Exception):
         self.message = message
         self.code = code
         self.retry_after = retry_after
+
+
+# Status, code and text, by the exception; of two that fit, the first. `{error}` is what it says itself.
+TOLD: dict[type[Exception], tuple[int, int | str, str]] = {
+    errors.WrongCredentials: (200, NOT_LOGGED_IN, "Invalid username or password"),
+    errors.RegistrationClosed: (409, "registration_closed", "System already initialized"),
+    errors.AlreadyInitialized: (200, NOT_LOGGED_IN, "System already initialized"),
+    errors.NotInitialized: (400, GENERAL, "System not initialized"),
+    errors.LockedOut: (429, GENERAL, "Too many attempts, try again later"),
+    errors.WrongPassword: (400, GENERAL, "{error}"),
+    errors.WrongRecoveryKey: (403, GENERAL, "Invalid recovery key"),
+    errors.NoRecoveryKey: (403, GENERAL, "{error}"),
+    errors.UnknownPerson: (400, GENERAL, "User not found"),
+    errors.RightMissing: (403, "permission_denied", "Missing Workspace permission: {error.right}"),
+    errors.LedgerUnavailable: (503, "unavailable", "{error}"),
+    OperationalError: (503, "unavailable", "The database does not answer. Try again shortly."),
+    InterfaceError: (503, "unavailable", "The database does not answer. Try again shortly."),
+    BodyTooLarge: (413, GENERAL, "{error}"),
+    BodyTooSlow: (408, GENERAL, "{error}"),
+    BodyError: (400, GENERAL, "{error}"),
+}
+RETRY_AFTER = {503: 2}  # seconds, for those that say nothing of it
+
+
+def refusal_of(error: Exception) -> Refusal | None:
+    """None for what nobody expected."""
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, APIException):
+        return Refusal(error.status_code, str(error.detail))
+    if isinstance(error, ValidationError):
+        return Refusal(400, _text_of(error))
+    for kind, (status, code, message) in TOLD.items():
+        if isinstance(error, kind):
+            retry_after = getattr(error, "retry_after", RETRY_AFTER.get(status))
+            return Refusal(status, message.format(error=error), code, retry_after=retry_after)
+    return None
+
+
+def _text_of(error: ValidationError) -> str:
+    """A model's first complaint as "<field>: <reason>", or all that is said of no field in particular."""
+    if not hasattr(error, "error_dict"):
+        return " ".join(error.messages)
+    field, reasons = next(iter(error.message_dict.items()))
+    return reasons[0] if field == "__all__" else f"{field}: {reasons[0]}"
