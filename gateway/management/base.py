@@ -106,6 +106,7 @@ def describe(key: ApiKey) -> dict[str, Any]:
         "prefix": key.prefix,
         "email": key.email,
         "role": key.role,
+        "scopes": sorted(key.rights),
         "group": key.group.name if key.group else None,
         "month_quota": None if key.month_quota is None else usd(key.month_quota),
         "month_fee": usd(key.month_fee),

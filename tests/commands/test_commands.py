@@ -39,6 +39,12 @@ def test_a_balance_without_a_quota_means_prepaid(capsys: pytest.CaptureFixture[s
     assert Payment.objects.get().amount == Decimal("2.5")
 
 
+def test_create_key_with_scopes(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = run(capsys, "create_key", "robot", "--scopes", "resource.view", "audit.view")
+    assert shown["scopes"] == ["audit.view", "resource.view"]
+    assert ApiKey.objects.get(name="robot").rights == {"audit.view", "resource.view"}
+
+
 def test_create_key_with_group_models_and_expiry(capsys: pytest.CaptureFixture[str]) -> None:
     model = factories.model(factories.provider(), "m")
     Group.objects.create(name="team")

@@ -3,7 +3,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from accounts.models import Group, Role
+from accounts.models import Group, Role, Scope
 from accounts.services import keys
 from gateway.management.base import GatewayCommand, amount, describe, moment
 from providers.models import AIModel
@@ -23,6 +23,14 @@ class Command(GatewayCommand):
         parser.add_argument("--expires", type=moment, help="2027-01-31, 2027-01-31T12:00 or 30d. Default: never.")
         parser.add_argument("--models", nargs="+", default=[], metavar="MODEL", help="Public names it may call.")
         parser.add_argument("--all-models", action="store_true", help="It may call every model.")
+        parser.add_argument(
+            "--scopes",
+            nargs="+",
+            default=[],
+            choices=Scope.values,
+            metavar="SCOPE",
+            help=f"What it may manage through the APIs: {', '.join(Scope.values)}. The role admin has all.",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         quota, balance = options["quota"], options["balance"]
@@ -36,6 +44,7 @@ class Command(GatewayCommand):
             expires_at=options["expires"],
             all_models=options["all_models"],
             model_ids=_model_ids(options["models"]),
+            scopes=options["scopes"],
         )
         self.show(options, {"key": issued.secret, **describe(issued.key)})
         if not (options["all_models"] or options["models"] or options["group"]):

@@ -1,0 +1,71 @@
+"""What made-up calls meet: rows of every kind, and nothing outside this machine."""
+
+import socket
+from typing import Any
+
+import pytest
+
+from accounts.models import ApiKey, Role, User
+from accounts.services import keys, tokens
+from providers.models import AIModel, Kind, Provider
+from tests import factories
+from tests.fakes.openai import FakeOpenAI
+
+CALLERS = ("key", "key", "token", "token", "nobody")
+HERE = ("127.0.0.1", "localhost")
+KINDS = (Kind.LLM, Kind.EMBEDDING, Kind.RERANK)
+
+
+def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made-up host names are not looked up."""
+    look_up = socket.getaddrinfo
+
+    def guarded(host: Any, *args: Any, **kwargs: Any) -> Any:
+        if host not in HERE:
+            raise socket.gaierror(socket.EAI_NONAME, "made up")
+        return look_up(host, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", guarded)
+
+
+class Rows:
+    """Calls change and remove rows, so they are made again when they are gone."""
+
+    def __init__(self, upstream: FakeOpenAI) -> None:
+        self.upstream = upstream
+        self.secret = ""
+
+    def make(self) -> None:
+        self.admin = User.objects.filter(username="admin").first() or User.objects.create_superuser("admin")
+        User.objects.filter(pk=self.admin.pk).update(is_active=True, is_superuser=True)
+        self.admin.refresh_from_db()
+        self.other = User.objects.filter(username="other").first() or User.objects.create_user("other")
+        if not ApiKey.objects.usable().filter(digest=keys.digest(self.secret), role=Role.ADMIN).exists():
+            self.secret = factories.key(role=Role.ADMIN, month_quota=None).secret
+        if not ApiKey.objects.filter(owner=self.other, is_active=True).exists():
+            factories.key(owner=self.other)
+        self.provider = Provider.objects.filter(name="fake").first() or factories.provider(self.upstream, name="fake")
+        for kind in KINDS:
+            if not self.provider.models.filter(kind=kind).exists():
+                factories.model(self.provider, kind=kind)
+
+    def credentials(self, caller: str) -> dict[str, str]:
+        given = {
+            "key": {"X-API-Key": self.secret},
+            "token": {"Authorization": f"Bearer {tokens.issue(user=self.admin)}"},
+        }
+        return given.get(caller, {})
+
+    def parameters(self, path: str) -> dict[str, list[Any]]:
+        """What stands for the path's parameters, by name."""
+        return {name: known for name, known in self._known(path).items() if f"{{{name}}}" in path and known}
+
+    def _known(self, path: str) -> dict[str, list[Any]]:
+        models = {f"/models/{kind}/": [str(each.uuid) for each in AIModel.objects.filter(kind=kind)] for kind in KINDS}
+        of_kind = next((uuids for part, uuids in models.items() if part in path), None)
+        provider_names = list(Provider.objects.values_list("name", flat=True))
+        return {
+            "uuid": of_kind or [str(uuid) for uuid in Provider.objects.values_list("uuid", flat=True)],
+            "name": ["openai-chat-completions", "nothing"] if "requesters" in path else provider_names,
+            "id": list(ApiKey.objects.values_list("pk", flat=True)),
+        }
