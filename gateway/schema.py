@@ -36,14 +36,14 @@ HEALTH: JSON = {
 def add_traffic(result: JSON, generator: Any, request: Any, public: bool) -> JSON:
     """drf-spectacular's hook: put the hand-written paths beside the derived ones."""
     result["paths"] = {**openai.PATHS, **openai_kinds.PATHS, **result.get("paths", {}), "/health": HEALTH}
-    # Into the registry: hooks that come later build the components from it anew. How a key is sent is there already,
-    # from the views that are DRF's.
-    _register(generator.registry, {**openai.SCHEMAS, **openai_kinds.SCHEMAS})
+    # Into the registry: hooks that come later build the components from it anew.
+    _register(generator.registry, {**openai.SCHEMAS, **openai_kinds.SCHEMAS}, ResolvedComponent.SCHEMA)
+    _register(generator.registry, openai.SECURITY_SCHEMES, ResolvedComponent.SECURITY_SCHEMA)
     result["components"] = generator.registry.build({})
     return result
 
 
-def _register(registry: ComponentRegistry, components: JSON) -> None:
+def _register(registry: ComponentRegistry, components: JSON, kind: str) -> None:
     for name, schema in components.items():
-        component = ResolvedComponent(name, ResolvedComponent.SCHEMA, schema, name)  # type: ignore[no-untyped-call]  # spectacular's
+        component = ResolvedComponent(name, kind, schema, name)  # type: ignore[no-untyped-call]  # spectacular's
         registry.register_on_missing(component)

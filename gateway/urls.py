@@ -7,10 +7,12 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from gateway import health
 from gateway.console.explain import explain_route
+from gateway.dialects.langbot.system import Health
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("health", health.health),
+    path("healthz", Health.as_view()),
     path("v1/", include("gateway.dialects.openai.urls")),
     path("api/v1/", include("gateway.dialects.langbot.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),

@@ -12,6 +12,7 @@ from typing import Any, cast
 import orjson
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import JSONParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -60,6 +61,7 @@ class DialectView(APIView):
 
     authentication_classes: Sequence[type[BaseAuthentication]] = (EitherAuthentication,)
     permission_classes = ()
+    parser_classes = (JSONParser,)  # for the OpenAPI document; `parsed` reads the body itself
     renderer_classes = (SortedJSON,)
     content_negotiation_class = WhateverIsAsked
     http_method_names = ["get", "post", "put", "patch", "delete", "head"]

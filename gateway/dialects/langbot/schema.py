@@ -30,6 +30,35 @@ def refusal(description: str, message: str, code: int | str = -1) -> OpenApiResp
     return OpenApiResponse(described(code=code_schema, msg=STRING), description, [example])
 
 
+def refusals(description: str, *told: tuple[str, int | str]) -> OpenApiResponse:
+    """One status that is answered for several reasons: (text, code) of each."""
+    each = [refusal(message, message, code) for message, code in told]
+    return OpenApiResponse(each[0].response, description, [example for one in each for example in one.examples])
+
+
+def or_refused(answered: OpenApiResponse, message: str, code: int) -> OpenApiResponse:
+    """An answer of status 200 that may be a refusal: only its code tells."""
+    refused = refusal(message, message, code)
+    schema = {"anyOf": [answered.response, refused.response]}
+    return OpenApiResponse(schema, answered.description, [*answered.examples, *refused.examples])
+
+
+def body(example: JSON) -> list[OpenApiExample]:
+    return [OpenApiExample("A request", example, request_only=True)]
+
+
+DONE = answer("It is done", described(code={"type": "integer"}, data={"type": "object"}, msg=STRING), {})
+UNAVAILABLE = refusal("The database does not answer", "The database does not answer. Try again shortly.", "unavailable")
+FORBIDDEN = refusal("The right is missing", "Missing Workspace permission: resource.view", "permission_denied")
+BAD_BODY = refusal("No JSON object, or a field is missing or wrong", "name: This field is required.")
+# What every body may be refused for, beside its fields.
+BODY_REFUSALS = {
+    408: refusal("The body came too slowly", "The request body did not arrive within 120 seconds."),
+    413: refusal("The body is too large", "The request body is larger than 20971520 bytes."),
+    415: refusal("The body is no JSON", "Send application/json."),
+    503: UNAVAILABLE,
+}
+
 UNAUTHENTICATED = refusal("No key, or none that holds", "Invalid authentication credentials", "invalid_authentication")
 
 TEXTS = described(en_US=STRING, zh_Hans=STRING)
