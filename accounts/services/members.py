@@ -66,7 +66,7 @@ def change(
         _rename(user, email)
     if name is not None:
         user.first_name, user.last_name = name, ""
-    if is_admin is not None and is_admin != user.is_superuser:
+    if is_admin is not None and {is_admin} != {user.is_superuser, user.is_staff}:
         _promote(by, user, is_admin)
     for program, entries in (metadata or {}).items():
         user.metadata[program] = {**user.metadata.get(program, {}), **entries}

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
-from accounts.errors import InvalidToken, TokenExpired, TokenReused
+from accounts.errors import InvalidToken, TokenExpired, TokenReused, WrongCredentials
 from accounts.models import RefreshToken, User
-from accounts.services import keys, tokens
+from accounts.services import keys, people, tokens
 
 ACCESS_LIFETIME = timedelta(hours=1)
 REFRESH_LIFETIME = timedelta(days=7)
@@ -38,6 +39,22 @@ class Session:
 
     def __repr__(self) -> str:
         return f"Session({self.user})"
+
+
+def log_in(*, name: str, password: str, origin: people.Origin) -> User:
+    """Who has this username or e-mail, and this password. Raises WrongCredentials, LockedOut or UserInactive."""
+    try:
+        return people.log_in(name=name, password=password, origin=origin)
+    except WrongCredentials:
+        if _is_switched_off(name, password):
+            raise UserInactive("The user has been switched off.") from None
+        raise
+
+
+def _is_switched_off(name: str, password: str) -> bool:
+    """Only who knows the password learns so."""
+    alike = User.objects.filter(Q(username=name) | Q(email__iexact=name), is_active=False)[:2]
+    return any(user.check_password(password) for user in alike)
 
 
 @transaction.atomic

@@ -84,6 +84,17 @@ def _change(found: Provider, wanted: Wanted) -> Provider:
 
 
 @transaction.atomic
+def patch(*, provider: Provider, program: str, metadata: Mapping[str, Any], secret: str | None = None) -> Provider:
+    """These entries of a program's metadata, and this secret in its first key if there is one; the rest stays."""
+    provider = Provider.objects.select_for_update().get(pk=provider.pk)
+    provider.metadata = {**provider.metadata, program: {**provider.metadata.get(program, {}), **metadata}}
+    provider.save(update_fields=["metadata", "updated_at"])
+    if secret is not None:
+        replace_key(provider=provider, secret=secret.strip())
+    return provider
+
+
+@transaction.atomic
 def replace_key(*, provider: Provider, secret: str) -> ProviderKey:
     """A new secret in the row of the provider's first key, which is switched on; other keys stay as they are."""
     Provider.objects.select_for_update().get(pk=provider.pk)

@@ -1,5 +1,8 @@
 """GET /health, for probes and load balancers."""
 
+import time
+from datetime import datetime
+
 import pytest
 from django.db import OperationalError, connection
 from django.test import Client, override_settings
@@ -7,7 +10,14 @@ from django.test import Client, override_settings
 
 def test_it_is_well(db: None, client: Client) -> None:
     answer = client.get("/health")
-    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+    assert (answer.status_code, answer.json()["status"]) == (200, "ok")
+
+
+def test_it_names_the_time_and_the_process(db: None, client: Client) -> None:
+    first, second = client.get("/health").json(), client.get("/health").json()
+    assert set(first) == {"status", "timestamp", "sessionId"}
+    assert first["sessionId"] == second["sessionId"]
+    assert abs(datetime.fromisoformat(first["timestamp"]).timestamp() - time.time()) < 5
 
 
 @override_settings(ALLOWED_HOSTS=["gateway.example.com"], SECURE_SSL_REDIRECT=True)
