@@ -21,7 +21,8 @@ def schema() -> Any:
 
 
 def test_it_is_valid_and_names_every_path(schema: Any) -> None:
-    assert set(schema["paths"]) == {
+    traffic = {path for path in schema["paths"] if not path.startswith("/api/")}
+    assert traffic == {
         "/v1/chat/completions",
         "/v1/completions",
         "/v1/embeddings",
@@ -34,9 +35,7 @@ def test_it_is_valid_and_names_every_path(schema: Any) -> None:
         "/v1/models",
         "/v1/models/{model}",
         "/health",
-        "/api/v1/provider/requesters",
-        "/api/v1/provider/requesters/{name}",
-        "/api/v1/provider/requesters/{name}/icon",
+        "/healthz",
     }
 
 
