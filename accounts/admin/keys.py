@@ -13,10 +13,11 @@ from django.urls import path, reverse
 from django.utils import timezone
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
 from unfold.enums import ActionVariant
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from accounts.admin import once
-from accounts.models import ApiKey, Group, GroupGrant, KeyGrant, User
-from accounts.services import keys
+from accounts.models import ApiKey, Group, GroupGrant, KeyGrant, Role, Scope, User
+from accounts.services import keys, principals
 from accounts.services.ledger.decisions import first_of_month
 from common.console import (
     ConsoleAdmin,
@@ -32,7 +33,10 @@ from common.console import (
 )
 
 NO_LIMIT = "no limit"
-FIELDS = ("name", "email", "role", "group", "all_models", "month_quota", "expires_at")
+FIELDS = (
+    *("name", "description", "email", "owner", "role", "group", "all_models"),
+    *("scopes", "month_quota", "expires_at"),
+)
 
 
 class KeyGrantInline(TabularInline):
@@ -60,7 +64,33 @@ class GroupAdmin(ConsoleAdmin):
     inlines = (GroupGrantInline,)
 
 
-class OpeningForm(ModelForm):
+class KeyForm(ModelForm):
+    """A key's fields; nobody gives a key more than they may do themselves."""
+
+    rights: frozenset[str] = frozenset()  # whose form it is; the page says it
+    scopes = forms.MultipleChoiceField(
+        required=False,
+        choices=[(scope, scope) for scope in Scope.values],
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        label="may manage",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "*" in self.instance.scopes:
+            self.initial["scopes"] = Scope.values
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        had = self.instance.rights if self.instance.pk else frozenset()
+        wanted = ApiKey(role=cleaned.get("role", Role.USER), scopes=cleaned.get("scopes", [])).rights
+        lacking = sorted(wanted - had - self.rights)
+        if lacking:
+            self.add_error(None, f"You can't give a key what you may not do yourself: {', '.join(lacking)}.")
+        return cleaned
+
+
+class OpeningForm(KeyForm):
     """A new key that may start with a balance."""
 
     opening_balance = forms.DecimalField(
@@ -101,7 +131,7 @@ class ApiKeyAdmin(once.OnceAdmin):
     """A secret is shown once, by the page after its form; see `accounts.admin.once` for where it is meanwhile."""
 
     inlines = (KeyGrantInline,)
-    autocomplete_fields = ("group",)
+    autocomplete_fields = ("group", "owner")
     actions = ("revoke_selected",)
     actions_detail = ("recharge", "revoke")
     change_form_outer_before_template = "admin/console/key_panel.html"
@@ -122,12 +152,13 @@ class ApiKeyAdmin(once.OnceAdmin):
     search_fields = ("name", "email", "prefix")
     search_help_text = "Name, e-mail or the start of the secret"
     fieldsets = (
-        (None, {"fields": ("name", "email", "role", "group", "all_models")}),
+        (None, {"fields": ("name", "description", "email", "owner", "role", "group", "all_models")}),
+        ("Management", {"fields": ("scopes",), "description": "Calls need none. An admin's key may manage all."}),
         ("Limits", {"fields": ("month_quota", "expires_at"), "description": "An empty month quota means no limit."}),
     )
     add_fieldsets = (
-        fieldsets[0],
-        ("Limits", {**fieldsets[1][1], "fields": ("month_quota", "opening_balance", "expires_at")}),
+        *fieldsets[:2],
+        ("Limits", {**fieldsets[2][1], "fields": ("month_quota", "opening_balance", "expires_at")}),
     )
 
     # Lists
@@ -178,8 +209,10 @@ class ApiKeyAdmin(once.OnceAdmin):
     # Forms
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        form = OpeningForm if obj is None and _may_pay(request) else ModelForm
-        return super().get_form(request, obj, change=change, **{"form": form, **kwargs})
+        base = OpeningForm if obj is None and _may_pay(request) else KeyForm
+        form: Any = super().get_form(request, obj, change=change, **{"form": base, **kwargs})
+        form.rights = principals.of_user(cast(User, request.user)).rights
+        return form
 
     def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> Any:
         return self.add_fieldsets if obj is None and _may_pay(request) else self.fieldsets
@@ -197,7 +230,10 @@ class ApiKeyAdmin(once.OnceAdmin):
     def _issue(self, request: HttpRequest, values: dict[str, Any]) -> keys.IssuedKey:
         return keys.issue(
             name=values["name"],
+            description=values["description"],
             email=values["email"],
+            owner=values["owner"],
+            scopes=values["scopes"],
             role=values["role"],
             group=values["group"],
             all_models=values["all_models"],

@@ -67,3 +67,14 @@ def test_a_start_that_fails_says_so_in_one_line(tmp_path: Path, environment: dic
     assert done.returncode == 1
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_secrets_of_an_earlier_version_still_start(tmp_path: Path) -> None:
+    (tmp_path / "secrets.env").write_text(
+        f"SECRET_KEY={'s' * 60}\nFIELD_ENCRYPTION_KEYS=k\nAPI_KEY_PEPPER={'p' * 40}\n"
+    )
+    kept = {name: value for name, value in os.environ.items() if name not in (*OURS, "RECOVERY_KEY")}
+    command = [sys.executable, "-c", "import gateway.settings as s; print(repr(s.RECOVERY_KEY))"]
+    variables = {**kept, "VAR_DIR": str(tmp_path)}
+    done = subprocess.run(command, cwd=ROOT, env=variables, text=True, capture_output=True, timeout=30)
+    assert done.stdout.strip() == "''", done.stderr
