@@ -76,8 +76,8 @@ class AuditStatistics(ReportView):
 
 def bounds(query: JSON, keys: QuerySet[ApiKey] | None = None) -> Bounds:
     return Bounds(
-        since=query.get("startDate"),
-        until=query.get("endDate"),
+        since=query.get("startDate") or None,
+        until=query.get("endDate") or None,
         keys=keys,
         provider=query.get("provider", ""),
         model=query.get("model", ""),

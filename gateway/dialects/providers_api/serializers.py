@@ -136,9 +136,7 @@ class Moment(serializers.CharField):
         self.is_end = is_end
 
     def to_internal_value(self, data: Any) -> Any:
-        text = super().to_internal_value(data)
-        if not text:
-            return None
+        text = super().to_internal_value(data)  # never empty: that stays as it is
         try:
             day, moment = parse_date(text), None
             moment = parse_datetime(text) if day is None else datetime.combine(day, time(), UTC)

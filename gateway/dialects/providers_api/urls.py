@@ -28,5 +28,5 @@ urlpatterns = [
     path("me/usage", me.OwnUsage.as_view()),
     path("me/rotate", me.RotateOwn.as_view()),
     # What no dialect has; the other dialects under /api answer for their own paths.
-    re_path(r"^(?!(v1|v2|schema|docs|worker|controller)(/|$))", health.not_found),
+    re_path(r"^(?!(?:v1|v2|schema|docs|worker|controller)(?:/|$))", health.not_found),
 ]
