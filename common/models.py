@@ -86,3 +86,92 @@ class ConfigRow(Row):
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         ConfigVersion.bump()
         return super().delete(*args, **kwargs)
+
+
+class JobState(models.TextChoices):
+    QUEUED = "queued", "Waiting"
+    RUNNING = "running", "Running"
+    SUCCEEDED = "succeeded", "Done"
+    FAILED = "failed", "Failed"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+class JobQuerySet(models.QuerySet["Job"]):
+    def over(self) -> "JobQuerySet":
+        return self.exclude(state__in=(JobState.QUEUED, JobState.RUNNING))
+
+    def unfinished(self) -> "JobQuerySet":
+        return self.filter(state__in=(JobState.QUEUED, JobState.RUNNING))
+
+
+class Job(Row):
+    """Work that outlasts a request. The queue carries no more than its number: all that is known of it stands here."""
+
+    kind = models.CharField(max_length=32)
+    label = models.CharField("task", max_length=255)
+    made_by = models.CharField("started by", max_length=255, blank=True)
+    arguments = models.JSONField(default=dict)
+    state = models.CharField(max_length=10, choices=JobState.choices, default=JobState.QUEUED)
+    done = models.PositiveBigIntegerField(default=0)
+    total = models.PositiveBigIntegerField(null=True)
+    action = models.CharField(max_length=255, blank=True, help_text="What it is doing now.")
+    log = models.TextField(blank=True)
+    memory = models.JSONField(default=dict, help_text="What an attempt that was cut off leaves to the next one.")
+    result = models.JSONField(null=True)
+    error = models.CharField(max_length=500, blank=True, help_text="Why it failed, in one sentence.")
+    is_cancel_asked = models.BooleanField(default=False)
+    message = models.UUIDField(null=True, help_text="What the queue carries of it; empty: to be put there.")
+    attempt = models.PositiveIntegerField(default=0, help_text="Counts who took it; only the latest may write.")
+    crashes = models.PositiveSmallIntegerField(default=0, help_text="Attempts that fell silent.")
+    queued_at = models.DateTimeField(null=True)
+    started_at = models.DateTimeField("started", null=True)
+    heartbeat_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField("ended", null=True)
+    file_name = models.CharField(max_length=255, blank=True)
+    file_size = models.PositiveBigIntegerField(default=0, help_text="Bytes.")
+
+    objects = JobQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "background task"
+        ordering = ("-id",)
+        default_permissions = ()  # who may see and start what follows from the rights on what it works at
+        indexes = (
+            # Partial: a worker looks once in a while, and only at the few that are not over.
+            models.Index(fields=["state"], condition=models.Q(state__in=("queued", "running")), name="job_unfinished"),
+        )
+        constraints = (
+            models.CheckConstraint(
+                condition=~models.Q(state="failed") | ~models.Q(error=""), name="job_failed_says_why"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.label
+
+    @property
+    def is_over(self) -> bool:
+        return self.state not in (JobState.QUEUED, JobState.RUNNING)
+
+    @property
+    def percent(self) -> int | None:
+        """None: nobody knows how much it is."""
+        if self.state == JobState.SUCCEEDED:
+            return 100
+        return min(100, self.done * 100 // self.total) if self.total else None
+
+
+class JobPart(models.Model):
+    """A piece of the file that a task made, compressed. In the database, which is all that replicas share."""
+
+    job = models.ForeignKey(Job, models.CASCADE, related_name="parts")
+    number = models.PositiveIntegerField()
+    data = models.BinaryField(help_text="A whole gzip file.")
+
+    class Meta:
+        ordering = ("number",)
+        default_permissions = ()
+        constraints = (models.UniqueConstraint(fields=["job", "number"], name="jobpart_once"),)
+
+    def __str__(self) -> str:
+        return f"part {self.number} of {self.job_id}"

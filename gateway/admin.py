@@ -3,6 +3,7 @@
 from axes.admin import AccessAttemptAdmin
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.contrib import admin
+from django_tasks_db.models import DBTaskResult
 
 from common.console import ModelAdmin, time_column
 from gateway.console.probes import TestedModelAdmin, TestedProviderAdmin
@@ -12,7 +13,7 @@ from providers.models import AIModel, Provider, Rest
 admin.site.register(Provider, TestedProviderAdmin)
 admin.site.register(AIModel, TestedModelAdmin)
 admin.site.register(Rest, RestAdmin)
-admin.site.unregister([AccessAttempt, AccessLog, AccessFailureLog])
+admin.site.unregister([AccessAttempt, AccessLog, AccessFailureLog, DBTaskResult])
 
 
 @admin.register(AccessAttempt)

@@ -78,6 +78,8 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "django_tasks",
+    "django_tasks_db",
     "common",
     "providers",
     "accounts",
@@ -159,6 +161,9 @@ REDIS_URL = env.str("REDIS_URL", default="")
 if REDIS_URL:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
     SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+
+# Work that outlasts a request: a queue in the same database
+TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 
 # People
 AUTH_USER_MODEL = "accounts.User"
@@ -246,7 +251,10 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
-    "loggers": {"axes": {"level": "WARNING"}, "django": {"handlers": [], "propagate": True}},
+    "loggers": {
+        **{name: {"level": "WARNING"} for name in ("axes", "django_tasks", "django_tasks_db")},
+        "django": {"handlers": [], "propagate": True},
+    },
 }
 
 UNFOLD = {

@@ -20,7 +20,7 @@ POLL_SECONDS = 0.1
 MODEL_START_SECONDS = 120
 WEB_START_SECONDS = 120
 MODEL_STOP_SECONDS = 5
-HEALTH_STOP_SECONDS = 2
+WORKER_STOP_SECONDS = 5
 # The web server kills its own workers after SHUTDOWN_SECONDS; this is for a web server that does not.
 EXTRA_STOP_SECONDS = 5
 
@@ -32,8 +32,9 @@ def web_program() -> Program:
     return Program([*arguments, "--bind", address(settings.HOST, settings.PORT)], dict(os.environ))
 
 
-def health_program() -> Program:
-    arguments = ["manage.py", "check_health", "--every", str(settings.HEALTH_CHECK_SECONDS)]
+def worker_program() -> Program:
+    """Background tasks, and the checks of the upstreams: one process, since an idle one is 80 MB."""
+    arguments = ["manage.py", "work", "--check-every", str(settings.HEALTH_CHECK_SECONDS)]
     return Program(arguments, dict(os.environ))
 
 
@@ -45,7 +46,7 @@ class Supervisor:
         self.signals = 0
         self.web: Child | None = None
         self.model: Keeper | None = None
-        self.health: Keeper | None = None
+        self.worker: Keeper | None = None
 
     def __enter__(self) -> Self:
         for number in ENDING:
@@ -57,8 +58,8 @@ class Supervisor:
     def __exit__(self, *_: object) -> None:
         if self.web:
             self.web.stop(settings.SHUTDOWN_SECONDS + EXTRA_STOP_SECONDS, self._is_urgent)
-        if self.health:
-            self.health.child.stop(HEALTH_STOP_SECONDS, self._is_urgent)
+        if self.worker:
+            self.worker.child.stop(WORKER_STOP_SECONDS, self._is_urgent)
         if self.model:  # after the web server, whose last streams may come from it
             self.model.child.stop(MODEL_STOP_SECONDS, self._is_urgent)
 
@@ -82,6 +83,9 @@ class Supervisor:
         log = settings.VAR_DIR / "embedded-model.log"
         self.say(f"The embedded model ended (code {code}) and is started again; its last words are in {log}.")
 
+    def _worker_ended(self, code: int) -> None:
+        self.say(f"The worker for background tasks ended (code {code}) and is started again.")
+
     def wait_until_ready(self, ports: embedded.Ports | None) -> bool:
         """Whether the web server takes calls. An embedded model that does not start is told, but stops nothing."""
         server = own_address(settings.HOST, settings.PORT)
@@ -100,15 +104,15 @@ class Supervisor:
         return True
 
     def _is_running(self) -> bool:
-        for keeper in (self.model, self.health):
+        for keeper in (self.model, self.worker):
             if keeper:
                 keeper.tend()
         return not self.is_ending and self.web is not None and self.web.code is None
 
     def run(self) -> int:
         """Until told to end (0) or the web server ends by itself (its code)."""
-        if settings.HEALTH_CHECK_SECONDS and self._is_running():
-            self.health = Keeper(health_program(), lambda code: None)
+        if self._is_running():
+            self.worker = Keeper(worker_program(), self._worker_ended)
         while self._is_running():
             time.sleep(POLL_SECONDS)
         if self.is_ending:

@@ -1,0 +1,58 @@
+"""Every kind of background task: what it does, and which rights it takes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from accounts.models import Scope
+from accounts.services.principals import Principal
+from common.jobs import Running
+from gateway.jobs import checks, exports, imports
+
+JSON = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """`work` makes the result, and may be called again where an earlier attempt was cut off.
+
+    `start`: the rights that whoever starts it must hold, all of them. `read`: one of these opens its file.
+    """
+
+    title: str
+    work: Callable[[Running], JSON]
+    start: tuple[Scope, ...]
+    read: tuple[Scope, ...] = ()
+    file_name: str = ""
+    file_type: str = ""
+
+    def missing_of(self, principal: Principal) -> Scope | None:
+        """The first right that somebody lacks who wants to start one."""
+        return next((scope for scope in self.start if not principal.may(scope)), None)
+
+    def may_read(self, principal: Principal) -> bool:
+        return any(map(principal.may, self.read))
+
+
+CHECK, IMPORT, CONFIG, CHARGES = "provider-check", "model-import", "config-export", "charges-export"
+
+KINDS = {
+    CHECK: Kind("Check of all providers", checks.check_providers, start=(Scope.RUNTIME_OPERATE,)),
+    IMPORT: Kind("Import of models", imports.import_models, start=(Scope.PROVIDER_SECRET_MANAGE,)),
+    CONFIG: Kind(
+        "Export of the set-up",
+        exports.export_config,
+        start=(Scope.DATA_EXPORT, Scope.RESOURCE_VIEW),
+        read=(Scope.DATA_EXPORT,),
+        file_name="weighbridge.yaml",
+        file_type="application/yaml",
+    ),
+    CHARGES: Kind(
+        "Export of charges",
+        exports.export_charges,
+        start=(Scope.DATA_EXPORT,),
+        read=(Scope.DATA_EXPORT, Scope.AUDIT_VIEW),
+        file_name="charges.csv",
+        file_type="text/csv",
+    ),
+}
