@@ -11,7 +11,8 @@ from django.db import models
 from common.fields import EncryptedTextField
 from common.models import ConfigQuerySet, ConfigRow
 from common.money import MoneyField
-from providers import catalog
+from providers import catalog, policies
+from providers.requesters.forms import Endpoint
 
 
 def check_base_url(value: str) -> None:
@@ -147,10 +148,6 @@ class ProviderKey(ConfigRow):
             return None
 
 
-# What the hold is computed from, and what the gateway sets itself.
-RESERVED_ARGS = frozenset({"model", "messages", "prompt", "input", "stream", "stream_options", "n", "best_of"})
-
-
 class Kind(models.TextChoices):
     LLM = "llm", "Language model"
     EMBEDDING = "embedding", "Embedding"
@@ -179,6 +176,21 @@ class UnknownParams(models.TextChoices):
     REFUSE = "refuse", "Refuse the call"
 
 
+class ReasoningEffort(models.TextChoices):
+    NONE = "none", "None"
+    MINIMAL = "minimal", "Minimal"
+    LOW = "low", "Low"
+    MEDIUM = "medium", "Medium"
+    HIGH = "high", "High"
+    XHIGH = "xhigh", "Extra high"
+
+
+MODEL_NAMES = 'model names, such as ["gpt-4o-mini"]'
+# Columns that hold a JSON list of texts, and of which.
+LISTS = {
+    "abilities": 'abilities, such as ["vision", "func_call"]',
+    **dict.fromkeys(("fallbacks", "context_fallbacks", "filter_fallbacks"), MODEL_NAMES),
+}
 PRICE_FIELDS = ("price_in", "price_out", "price_cached_read", "price_cached_write")
 
 
@@ -214,7 +226,10 @@ class AIModel(ConfigRow):
     description = models.TextField(blank=True)
     abilities = models.JSONField(default=list, blank=True, help_text='Such as ["vision", "func_call"].')
     extra_args = models.JSONField(
-        default=dict, blank=True, help_text="Sent with each call, unless the caller gives the same field."
+        default=dict,
+        blank=True,
+        help_text="Sent with each call, unless the caller gives the same field. timeout, num_retries and"
+        " request_policy steer the call instead.",
     )
     keeps_to_abilities = models.BooleanField(
         "keep to the abilities",
@@ -222,7 +237,10 @@ class AIModel(ConfigRow):
         help_text="Images and tools are left out of a call unless the abilities name vision and func_call.",
     )
     reasoning_effort = models.CharField(
-        max_length=8, blank=True, help_text="Sent unless the caller says: none, minimal, low, medium, high or xhigh."
+        max_length=8,
+        blank=True,
+        choices=ReasoningEffort.choices,
+        help_text="For calls that don't say. Empty: as the vendor has it.",
     )
     is_multimodal = models.BooleanField("multimodal", default=False, help_text="Takes images.")
     price_in = _price("input price", "USD per million tokens. Empty: unknown, so its calls cost nothing here.")
@@ -285,18 +303,29 @@ class AIModel(ConfigRow):
         return f"{self.name} ({self.provider})"
 
     def clean(self) -> None:
-        for name, kind in (("abilities", list), ("extra_args", dict)):
-            if not isinstance(getattr(self, name), kind):
-                raise ValidationError({name: f"Give a JSON {'list' if kind is list else 'object'}."})
-        for name in ("fallbacks", "context_fallbacks", "filter_fallbacks"):
+        for name, wanted in LISTS.items():
             value = getattr(self, name)
             if not (isinstance(value, list) and all(isinstance(each, str) and each for each in value)):
-                raise ValidationError({name: 'Give a JSON list of model names, such as ["gpt-4o-mini"].'})
-        reserved = RESERVED_ARGS & set(self.extra_args)
-        if reserved:
-            raise ValidationError(
-                {"extra_args": f"These are the caller's or the gateway's: {', '.join(sorted(reserved))}."}
-            )
+                raise ValidationError({name: f"Give a JSON list of {wanted}."})
+        if not isinstance(self.extra_args, dict):
+            raise ValidationError({"extra_args": "Give a JSON object."})
+        provider = self._known_provider()
+        place = _place(provider) if provider else None
+        if problems := policies.problems(self.extra_args, self.kind, place):
+            raise ValidationError({"extra_args": problems})
+        if provider and (refusal := catalog.kind_refusal(provider.requester, self.kind)) and not self._stands_so():
+            raise ValidationError({"kind": refusal})
+
+    def _known_provider(self) -> Provider | None:
+        """None in a declaration, and while the form that fills the row in has found fault with it."""
+        try:
+            return self.provider
+        except Provider.DoesNotExist:
+            return None
+
+    def _stands_so(self) -> bool:
+        """Whether it is stored with just this kind and provider: what stands stays editable."""
+        return type(self).objects.filter(pk=self.pk, kind=self.kind, provider=self.provider_id).exists()
 
     @property
     def is_priced(self) -> bool:
@@ -306,6 +335,11 @@ class AIModel(ConfigRow):
     def save(self, *args: Any, **kwargs: Any) -> None:
         self.upstream_name = self.upstream_name or self.name
         super().save(*args, **kwargs)
+
+
+def _place(provider: Provider) -> Endpoint:
+    """Where its calls go; without its key, which nothing here needs."""
+    return Endpoint(provider.address, "", config=provider.config if isinstance(provider.config, dict) else {})
 
 
 def _rested(of: type[models.Model]) -> Any:

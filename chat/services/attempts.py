@@ -33,8 +33,6 @@ from providers.services.routing import Access, Target
 
 logger = logging.getLogger(__name__)
 
-FIRST_PAUSE_SECONDS = 0.25
-LONGEST_PAUSE_SECONDS = 5.0  # who is asked to wait longer than that is better told so
 SLICE_SECONDS = 0.1
 KEY_TROUBLE = (AuthFailed, RateLimited)  # another key of the same provider may do
 # Many servers of chat models have no such path: their 404 is not about the model.
@@ -139,9 +137,11 @@ class Attempts:
         """Seconds: the backoff with its jitter, or what an upstream asked for; None when that is too long."""
         standings = [standing_of(target, self.plan.need, board()) for target in targets]
         asked = min(0.0 if not each.why_not or each.is_last_resort else each.seconds for each in standings)
-        backoff = FIRST_PAUSE_SECONDS * 2 ** (self._round - 1) * random.uniform(0.5, 1.0)
+        longest = max(each.longest_pause for each in targets)
+        first = min(each.first_pause for each in targets)
+        backoff = min(first * 2 ** (self._round - 1), longest) * random.uniform(0.5, 1.0)
         pause = max(asked, backoff)
-        return pause if pause <= LONGEST_PAUSE_SECONDS and time.monotonic() + pause < self._deadline else None
+        return pause if pause <= longest and time.monotonic() + pause < self._deadline else None
 
     def _sleep(self, seconds: float) -> None:
         until = time.monotonic() + seconds

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+import orjson
 from django.conf import settings
 
 from accounts.models import Outcome, UsageSource
 from accounts.services.ledger import writer as ledger
 from accounts.services.ledger.types import Admitted, Deployment, Prices, Settled, Settlement, Tokens
-from chat.services import bounds
+from chat.services import abilities, bounds
 from chat.services.attempts import Attempts, Reply
 from chat.services.calls import Call
 from chat.services.conversations import Record, record_of
@@ -39,6 +40,8 @@ NEEDED = frozenset(
         *("tools", "tool_choice", "functions", "function_call", "response_format", "modalities", "voice"),
     }
 )
+# Other ways to say how much a model should think: beside one of them a row's effort would be refused, or undo it.
+SAYS_EFFORT = frozenset({"reasoning_effort", "reasoning", "thinking", "enable_thinking", "thinking_budget"})
 PARAMETER = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 MOST_NAMED = 20
 REFUSED = 400  # from this status on nothing was made, so nothing is billed
@@ -100,7 +103,9 @@ class Exchange:
 
     def _body_for(self, target: Target) -> tuple[JSON, dict[str, str]]:
         """What this deployment is asked, and what the caller should be told about it."""
-        body = {**target.extra_args, **self.call.body, "model": target.upstream_name}
+        body = {**target.extra_args, **self.call.body, **target.pinned, "model": target.upstream_name}
+        if target.reasoning_effort and self.call.endpoint.name == "chat" and SAYS_EFFORT.isdisjoint(body):
+            body["reasoning_effort"] = target.reasoning_effort
         if not self.call.endpoint.has_output:
             return body, {}
         if target.requires_max_tokens:
@@ -117,12 +122,14 @@ class Exchange:
         return bounds.limited(body, target, covered), {}
 
     def _known_to(self, target: Target, requester: Requester, body: JSON) -> tuple[JSON, tuple[str, ...]]:
-        """The body without what this upstream turned out not to know, and the names of all that it does not get."""
-        unknown = [*requester.unsupported(body), *(name for name in body if name in target.learned)]
+        """The body without what this upstream turned out not to know, or this model can't take, and the names of all
+        that it does not get."""
+        body, withheld = abilities.fitted(body, target.withholds) if target.withholds else (body, [])
+        unknown = [*withheld, *requester.unsupported(body), *(name for name in body if name in target.learned)]
         if not unknown:
             return body, ()
         if target.unknown_params == UnknownParams.REFUSE:
-            raise UnknownParameter(f"{target.provider_name} does not know {', '.join(unknown)}", param=unknown[0])
+            raise UnknownParameter(_refusal(target, withheld, unknown), param=unknown[0])
         known = {name: value for name, value in body.items() if name not in target.learned}
         renamed = _limits_renamed(body, target)
         left_out = [name for name in unknown if not (renamed and name in bounds.OUTPUT_FIELDS)]
@@ -210,9 +217,16 @@ class Exchange:
             return _tokens(reported), UsageSource.REPORTED
         came = self.tally.events or outcome == Outcome.OK
         if came or (outcome == Outcome.CLIENT_CLOSED and self._unrefused):
-            prompt = bounds.prompt_estimate(self.call.body, self.call.size)
-            return Tokens(prompt, output=bounds.text_estimate(self.tally.characters)), UsageSource.ESTIMATED
+            output = bounds.text_estimate(self.tally.characters)
+            return Tokens(self._sent_prompt(), output=output), UsageSource.ESTIMATED
         return Tokens(), UsageSource.NONE
+
+    def _sent_prompt(self) -> int:
+        """Tokens, roughly; of what the model got, should that be less than was asked."""
+        body, left_out = abilities.fitted(self.call.body, self.target.withholds) if self.target.withholds else ({}, [])
+        if not left_out:
+            return bounds.prompt_estimate(self.call.body, self.call.size)
+        return bounds.prompt_estimate(body, len(orjson.dumps(body)))
 
     def _elapsed_ms(self) -> int:
         return int((time.monotonic() - self.call.started) * 1000)
@@ -222,6 +236,12 @@ class UnknownParameter(BadRequest):
     """A parameter that this deployment does not know, and must not be asked without; another one may know it."""
 
     retryable = True
+
+
+def _refusal(target: Target, withheld: list[str], unknown: list[str]) -> str:
+    if withheld:
+        return f"{target.name} on {target.provider_name} does not take {', '.join(unknown)}"
+    return f"{target.provider_name} does not know {', '.join(unknown)}"
 
 
 def _learn(target: Target, body: JSON, error: ProviderError) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from accounts.services.keys import Caller
+from chat.services import abilities
 from chat.services.calls import Call
 from chat.services.snapshot import Snapshot
 from providers.requesters.errors import ContentFiltered, ContextTooLong, ProviderError
@@ -53,7 +54,7 @@ def plan(call: Call, picture: Snapshot, need: Need) -> Plan | None:
         return Plan(first, {}, need) if first else None
     if not first:
         return None
-    ordered = in_order(first, need, board())
+    ordered = _able_first(in_order(first, need, board()), call)
     resolver = _Fallbacks(call, picture, need, ordered)
     fallbacks = resolver.named_by(lambda target: target.fallbacks)
     special: dict[type[ProviderError], list[Target]] = {
@@ -77,7 +78,15 @@ class _Fallbacks:
         named = self.picture.named(self.call.caller, self.call.endpoint.kind, name)
         route_ids = {target.model_id for target in self.route}
         usable = [each for each in named if each.model_id not in route_ids and each.router is None]
-        return in_order(usable, self.need, board())
+        return _able_first(in_order(usable, self.need, board()), self.call)
+
+
+def _able_first(targets: list[Target], call: Call) -> list[Target]:
+    """Those that would get all of the call before those that would get it without its images or its tools."""
+    if len(targets) < 2 or not any(target.withholds for target in targets):
+        return targets
+    asked = abilities.asked_of(call.body)
+    return sorted(targets, key=lambda each: not each.withholds.isdisjoint(asked))
 
 
 def resolve(picture: Snapshot, caller: Caller, kind: str, name: str) -> list[Target]:

@@ -14,9 +14,10 @@ import orjson
 
 from accounts.models import Charge
 from accounts.services import keys
-from chat.services import completions
+from chat.services import bounds, completions
 from chat.services.calls import ENDPOINTS, Call
 from chat.services.probe_answers import FAILURES, PATIENCE_SECONDS, full_reason, short_reason, told
+from providers import policies
 from providers.models import AIModel, Kind, Provider
 from providers.requesters.base import FilePart
 from providers.requesters.errors import AuthFailed
@@ -53,8 +54,8 @@ BODIES: dict[str, tuple[str, JSON]] = {
     Kind.TRANSCRIPTION: ("transcription", {"file": _tone()}),
     Kind.MODERATION: ("moderation", {"input": "hello"}),
 }
-# A vendor may know others than ours; a row that names its own is tested with that.
-ROW_DECIDES = frozenset({"voice"})
+# Of these a row that names its own is tested with that: a vendor may know other voices, or refuse two limits at once.
+ROW_DECIDES = {"voice": {"voice"}, "max_tokens": {*bounds.OUTPUT_FIELDS}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +73,17 @@ class ProbeResult:
     reason: str = ""
 
 
-def test_model(*, model: AIModel) -> ProbeResult:
-    """Call one model on its own provider, whatever else has its name."""
+def test_model(*, model: AIModel, extra_args: Mapping[str, Any] | None = None) -> ProbeResult:
+    """Call one model on its own provider, whatever else has its name; `extra_args` are laid over its own, for this
+    call alone. Raises ValidationError for those that no row may have."""
+    variant = drafts.variant(model=model, extra_args=extra_args) if extra_args else None
     obstacle = _obstacle(model)
     if obstacle:
         return ProbeResult(False, str(model), obstacle, 0, reason=obstacle.rstrip("."))
-    return _probe(str(model), model.kind, model.name, model.extra_args, model_id=model.pk)
+    sends = variant.extra_args if variant else policies.split(model.extra_args, model.kind).sends
+    # What a router is given says nothing to the model that it chooses.
+    targets = (variant,) if variant and variant.router is None else None
+    return _probe(str(model), model.kind, model.name, sends, model_id=model.pk, targets=targets)
 
 
 def test_unsaved(
@@ -89,6 +95,7 @@ def test_unsaved(
     kind: str,
     upstream_name: str,
     extra_args: Mapping[str, Any],
+    reasoning_effort: str = "",
 ) -> ProbeResult:
     """Call a model and a provider that are not stored, and leave no rows of them. Raises ValidationError."""
     target = drafts.target(
@@ -99,8 +106,9 @@ def test_unsaved(
         kind=kind,
         upstream_name=upstream_name,
         extra_args=extra_args,
+        reasoning_effort=reasoning_effort,
     )
-    return _probe(upstream_name, kind, upstream_name, extra_args, targets=(target,))
+    return _probe(upstream_name, kind, upstream_name, target.extra_args, targets=(target,))
 
 
 def test_provider(*, provider: Provider) -> ProbeResult:
@@ -132,13 +140,13 @@ def _probe(
     subject: str,
     kind: str,
     name: str,
-    extra_args: Mapping[str, Any],
+    sends: Mapping[str, Any],
     *,
     model_id: int | None = None,
     targets: tuple[Target, ...] | None = None,
 ) -> ProbeResult:
     endpoint, usual = BODIES[kind]
-    body = {field: value for field, value in usual.items() if field not in ROW_DECIDES & set(extra_args)}
+    body = {field: value for field, value in usual.items() if ROW_DECIDES.get(field, set()).isdisjoint(sends)}
     request_id = f"req_{randomness.token_hex(16)}"
     started = time.monotonic()
     try:

@@ -73,7 +73,7 @@ def _found(provider: Any) -> tuple[list[Scanned] | None, str]:
 def _take_over(request: HttpRequest, provider: Any, found: list[Scanned]) -> list[Scanned]:
     """Nothing but the choice is taken from the form: what a model is and costs comes from the upstream again."""
     chosen = _chosen(request)
-    picked = [each for each in found if _value(each) in chosen and not each.already_added]
+    picked = [each for each in found if _value(each) in chosen and not each.already_added and not each.refusal]
     if not picked:
         messages.warning(request, "Nothing was imported: choose at least one model.")
         return found
@@ -120,7 +120,7 @@ def _line(each: Scanned) -> Line:
         label=label,
         facts=" · ".join(filter(None, facts)),
         price=_price(each),
-        note=each.price_note,
+        note=each.refusal or each.price_note,
         is_added=each.already_added,
     )
 

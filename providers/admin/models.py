@@ -65,7 +65,17 @@ class AIModelAdmin(ConsoleAdmin):
                 "description": "Fallbacks are for keys that may call them, too; a call's hold covers the dearest.",
             },
         ),
-        ("Limits and abilities", {"fields": (("context_length", "max_output"), "is_multimodal", "abilities")}),
+        (
+            "Limits and abilities",
+            {
+                "fields": (
+                    ("context_length", "max_output"),
+                    "is_multimodal",
+                    "abilities",
+                    ("keeps_to_abilities", "reasoning_effort"),
+                )
+            },
+        ),
         ("Extra arguments", {"classes": ("collapse",), "fields": ("extra_args",)}),
     )
 

@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import Prefetch
 
 from common.database import borrowed_connection
+from providers import catalog
 from providers.models import AIModel, Kind, Provider, ProviderKey
 from providers.requesters import listing
 from providers.requesters.base import RemoteModel, Requester
@@ -50,6 +51,7 @@ class Scanned:
     already_added: bool = False
     prices: Mapping[str, Decimal] = dataclasses.field(default_factory=dict)
     price_note: str = ""
+    refusal: str = ""  # why no row can be made of it
 
     @property
     def name(self) -> str:
@@ -192,6 +194,7 @@ def _scanned(provider: Provider, entry: RemoteModel, added: set[tuple[str, str]]
         already_added=(facts.kind, entry.id) in added,
         prices=_prices_of(facts.kind, known.prices),
         price_note=known.note if known.prices else "",
+        refusal=catalog.kind_refusal(provider.requester, facts.kind),
     )
 
 

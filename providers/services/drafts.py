@@ -1,11 +1,14 @@
 """A provider and a model that are not stored, made ready to be called."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.db.models import Prefetch
+
 from providers import catalog
-from providers.models import AIModel, Provider
-from providers.services.routing import Target, accesses_with, target_of
+from providers.models import AIModel, Provider, ProviderKey
+from providers.services.routing import Target, accesses_if_sound, accesses_with, target_of
 
 NAME = "unsaved provider"
 
@@ -19,6 +22,7 @@ def target(
     kind: str,
     upstream_name: str,
     extra_args: Mapping[str, Any],
+    reasoning_effort: str = "",
 ) -> Target:
     """A deployment that exists only here. Without secrets it is called without one. Raises ValidationError."""
     provider = Provider(
@@ -27,9 +31,24 @@ def target(
     provider.clean_fields()
     provider.clean()
     model = AIModel(
-        provider=provider, name=upstream_name, upstream_name=upstream_name, kind=kind, extra_args=dict(extra_args)
+        provider=provider,
+        name=upstream_name,
+        upstream_name=upstream_name,
+        kind=kind,
+        extra_args=dict(extra_args),
+        reasoning_effort=reasoning_effort,
     )
     model.clean_fields(exclude={"provider"})
     model.clean()
     keys = [(None, 1, secret) for secret in secrets if secret] or [(None, 1, "")]
     return target_of(model, accesses_with(provider, keys))
+
+
+def variant(*, model: AIModel, extra_args: Mapping[str, Any]) -> Target:
+    """A stored deployment as it would be with these arguments laid over its own. Raises ValidationError."""
+    changed = copy.copy(model)
+    changed.extra_args = {**model.extra_args, **extra_args}
+    changed.clean()
+    # The secrets are read one by one: one that can't be decrypted must not take the others along.
+    keys = Prefetch("keys", ProviderKey.objects.defer("secret"))
+    return target_of(changed, accesses_if_sound(Provider.objects.prefetch_related(keys).get(pk=model.provider_id)))

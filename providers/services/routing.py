@@ -9,13 +9,17 @@ from django.conf import settings
 from django.db.models import Prefetch
 
 from common.money import to_units
-from providers import catalog
+from providers import catalog, policies
 from providers.models import PRICE_FIELDS, AIModel, Kind, OnDisconnect, Provider, ProviderKey, Strategy
+from providers.policies import Policy
 from providers.requesters.base import Endpoint, Requester
 from providers.requesters.egress import Timeouts, Transport
+from providers.requesters.listing import TOOLS, VISION
 
 logger = logging.getLogger(__name__)
 
+FIRST_PAUSE_SECONDS = 0.25
+LONGEST_PAUSE_SECONDS = 5.0  # who is asked to wait longer than that is better told so
 OPENAI_COMPATIBLE = "openai-compatible"
 EMBEDDED = "local"
 
@@ -33,7 +37,9 @@ class Access:
 class Target:
     """A model on a provider, also called a deployment: one place that a call can be sent to.
 
-    Prices are in units per million tokens. `learned` are parameters that the upstream turned out not to know.
+    Prices are in units per million tokens. `extra_args` are those that are sent, and `pinned` those that no caller
+    changes. `withholds` names the abilities that the model lacks and whose part of a call it does not get. Pauses
+    between tries are in seconds. `learned` are parameters that the upstream turned out not to know.
     """
 
     model_id: int | None
@@ -67,6 +73,11 @@ class Target:
     drains: bool
     timeouts: Timeouts
     router: dict[str, Any] | None = None
+    pinned: dict[str, Any] = field(default_factory=dict)
+    reasoning_effort: str = ""  # for calls that say nothing of it
+    withholds: frozenset[str] = frozenset()
+    first_pause: float = FIRST_PAUSE_SECONDS
+    longest_pause: float = LONGEST_PAUSE_SECONDS
     is_other_upstream: bool = False  # asked for a model that the caller named: its failures say nothing of this one
     learned: set[str] = field(default_factory=set, compare=False)
 
@@ -89,6 +100,8 @@ class Target:
             # Without a row nobody knows how long its answers get: the hold's limit is sent along.
             max_output=priced.max_output if priced else None,
             context_length=priced.context_length if priced else None,
+            reasoning_effort=priced.reasoning_effort if priced else "",
+            withholds=priced.withholds if priced else frozenset(),
             is_other_upstream=upstream_name != self.upstream_name,
             learned=set(),
         )
@@ -245,6 +258,7 @@ def _timeouts(provider: Provider) -> Timeouts:
 def target_of(model: AIModel, accesses: tuple[Access, ...]) -> Target:
     """What calls need to know of a model; it need not be stored."""
     provider, vendor = model.provider, vendor_of(model.provider)
+    policy = policies.split(model.extra_args, model.kind)
     price_in, price_out, cached_read, cached_write = (_units(getattr(model, name)) for name in PRICE_FIELDS)
     return Target(
         model_id=model.pk,
@@ -258,10 +272,10 @@ def target_of(model: AIModel, accesses: tuple[Access, ...]) -> Target:
         context_length=model.context_length,
         weight=model.weight,
         priority=model.priority,
-        extra_args=model.extra_args,
+        extra_args=policy.sends,
         max_tokens_field=vendor.max_tokens_field,
         requires_max_tokens=vendor.requires_max_tokens,
-        accesses=accesses,
+        accesses=_with_patience(accesses, policy),
         created=_created(model),
         is_multimodal=model.is_multimodal,
         strategy=model.strategy,
@@ -274,11 +288,33 @@ def target_of(model: AIModel, accesses: tuple[Access, ...]) -> Target:
         is_hedged=model.is_hedged,
         unknown_params=model.unknown_params,
         allows_other_upstream=model.allows_other_upstream,
-        retries=provider.retries,
+        retries=provider.retries if policy.retries is None else policy.retries,
         drains=provider.on_disconnect == OnDisconnect.DRAIN,
-        timeouts=_timeouts(provider),
+        timeouts=_timeouts(provider).within(policy.timeouts),
         router=(provider.config if isinstance(provider.config, dict) else {}) if vendor.is_router else None,
+        pinned=policy.pinned,
+        reasoning_effort=policy.reasoning_effort or model.reasoning_effort,
+        withholds=_lacked(model),
+        first_pause=policy.first_pause or FIRST_PAUSE_SECONDS,
+        longest_pause=policy.longest_pause or LONGEST_PAUSE_SECONDS,
     )
+
+
+def _lacked(model: AIModel) -> frozenset[str]:
+    abilities = model.abilities if isinstance(model.abilities, list) else []
+    lacked = (each for each in (VISION, TOOLS) if each not in abilities)
+    return frozenset(lacked) if model.keeps_to_abilities else frozenset()
+
+
+def _with_patience(accesses: tuple[Access, ...], policy: Policy) -> tuple[Access, ...]:
+    """The same ways in, where the row has less patience than its provider."""
+    return tuple(_less_patient(each, policy.timeouts) for each in accesses) if policy.timeouts else accesses
+
+
+def _less_patient(access: Access, limits: Timeouts) -> Access:
+    requester = access.requester
+    endpoint = replace(requester.endpoint, timeouts=requester.endpoint.timeouts.within(limits))
+    return replace(access, requester=type(requester)(endpoint, requester.transport))
 
 
 def _created(model: AIModel) -> int:

@@ -25,10 +25,12 @@ class Command(GatewayCommand):
             raise CommandError("Give the names of models, or --all.")
         provider = find_provider(options["provider"])
         found = scanned(provider, options["kind"])
-        chosen = found if options["all"] else _named(found, options["names"])
+        chosen = [each for each in found if not each.refusal] if options["all"] else _named(found, options["names"])
         rows = discovery.import_models(provider=provider, chosen=chosen, prefix=options["prefix"])
         unpriced = ", ".join(row.name for row in rows if not row.is_priced)
         counts = {"added": len(rows), "already_there": len(chosen) - len(rows)}
+        if options["all"]:
+            counts["not_served"] = len(found) - len(chosen)
         self.show(options, {**counts, "names": ", ".join(row.name for row in rows), "unpriced": unpriced})
 
 
