@@ -160,7 +160,8 @@ def waits_for_worker() -> bool:
 
 def read_file(job: Job) -> Iterator[bytes]:
     """The file that a task made, piece by piece; no connection is held between two of them."""
-    numbers = list(job.parts.values_list("number", flat=True))
+    with borrowed_connection():
+        numbers = list(job.parts.values_list("number", flat=True))
     for number in numbers:
         with borrowed_connection():
             data = job.parts.values_list("data", flat=True).get(number=number)

@@ -11,6 +11,7 @@ from accounts.errors import LockedOut, PersonRefused
 from accounts.models import ApiKey, Scope, User
 from accounts.services import keys, people, tokens
 from tests import factories
+from tests.wire import given_langbot_tasks
 from tests.wire.world import World
 
 HERE = {"REMOTE_ADDR": "127.0.0.1"}  # where the recorded requests come from
@@ -90,4 +91,4 @@ def _until(end: type[PersonRefused], attempt: Callable[[], object]) -> None:
 GIVEN: dict[str, Callable[[World], Any]] = {
     each.__name__: each
     for each in (account, clerk, manager, caller, secret, apikey, revoked, recovery, locked_out, guessed)
-}
+} | given_langbot_tasks.GIVEN

@@ -47,7 +47,7 @@ def test_the_answer_is_the_recorded_one(path: Path, who: str, upstream: FakeOpen
     request = filled(recording["request"], world.made)
     answer = send(request, world.headers_of(who))
     expected = filled(recording["response"], world.made)
-    assert answer.status_code == expected["status"], answer.content.decode()
+    assert answer.status_code == expected["status"], answer.getvalue().decode()
     assert not list(differences(expected["body"], body_of(answer)))
     for header, value in expected.get("headers", {}).items():
         assert not list(differences(value, answer.headers.get(header), header))
@@ -69,7 +69,7 @@ def _raw(body: Any) -> str:
 
 
 def body_of(answer: Any) -> Any:
-    text = answer.content.decode()
+    text = answer.getvalue().decode()
     try:
         return json.loads(text)
     except ValueError:

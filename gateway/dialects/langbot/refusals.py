@@ -6,6 +6,7 @@ from rest_framework.exceptions import APIException
 
 from accounts import errors
 from gateway.dialects.incoming import BodyError, BodyTooLarge, BodyTooSlow
+from gateway.jobs.queue import QueueFull
 
 GENERAL = -1  # the code of all refusals that have no name of their own
 NOT_LOGGED_IN = 1  # the code of those that clients look for in an answer of status 200
@@ -34,6 +35,7 @@ TOLD: dict[type[Exception], tuple[int, int | str, str]] = {
     errors.NoRecoveryKey: (403, GENERAL, "{error}"),
     errors.UnknownPerson: (400, GENERAL, "User not found"),
     errors.RightMissing: (403, "permission_denied", "Missing Workspace permission: {error.right}"),
+    QueueFull: (429, "task_capacity_exceeded", "{error}"),
     errors.LedgerUnavailable: (503, "unavailable", "{error}"),
     OperationalError: (503, "unavailable", "The database does not answer. Try again shortly."),
     InterfaceError: (503, "unavailable", "The database does not answer. Try again shortly."),
@@ -41,7 +43,7 @@ TOLD: dict[type[Exception], tuple[int, int | str, str]] = {
     BodyTooSlow: (408, GENERAL, "{error}"),
     BodyError: (400, GENERAL, "{error}"),
 }
-RETRY_AFTER = {503: 2}  # seconds, for those that say nothing of it
+RETRY_AFTER = {503: 2, 429: 10}  # seconds, for those that say nothing of it
 
 
 def refusal_of(error: Exception) -> Refusal | None:

@@ -4,6 +4,15 @@ from gateway.dialects.langbot.apikeys import KeyDetail, KeyList
 from gateway.dialects.langbot.envelope import Unknown
 from gateway.dialects.langbot.requesters import RequesterDetail, RequesterIcon, RequesterList
 from gateway.dialects.langbot.system import Capabilities, Context, Info
+from gateway.dialects.langbot.tasks import (
+    Exports,
+    ModelImport,
+    ProviderCheck,
+    TaskCancel,
+    TaskDetail,
+    TaskFile,
+    TaskList,
+)
 from gateway.dialects.langbot.users import (
     Account,
     Credits,
@@ -29,6 +38,13 @@ urlpatterns = [
     path("system/info", Info.as_view()),
     path("system/context", Context.as_view()),
     path("system/capabilities", Capabilities.as_view()),
+    path("system/tasks", TaskList.as_view()),
+    path("system/tasks/<str:id>", TaskDetail.as_view()),
+    path("system/tasks/<str:id>/cancel", TaskCancel.as_view()),
+    path("system/tasks/<str:id>/file", TaskFile.as_view()),
+    path("system/exports", Exports.as_view()),
+    path("provider/check", ProviderCheck.as_view()),
+    path("provider/providers/<str:uuid>/import-models", ModelImport.as_view()),
     path("apikeys", KeyList.as_view()),
     path("apikeys/<int:id>", KeyDetail.as_view()),
     path("provider/requesters", RequesterList.as_view()),
