@@ -68,4 +68,6 @@ class Rows:
             "uuid": of_kind or [str(uuid) for uuid in Provider.objects.values_list("uuid", flat=True)],
             "name": ["openai-chat-completions", "nothing"] if "requesters" in path else provider_names,
             "id": list(ApiKey.objects.values_list("pk", flat=True)),
+            "key_id": list(ApiKey.objects.values_list("pk", flat=True)),
+            "user_id": [f"user-{uuid.hex}" for uuid in User.objects.values_list("uuid", flat=True)],
         }

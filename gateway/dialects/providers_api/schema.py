@@ -61,6 +61,7 @@ ERRORS: dict[str, tuple[int, str]] = {
     "PROVIDER_NOT_FOUND": (404, "Provider not found"),
     "USER_NOT_FOUND": (404, "User not found"),
     "KEY_NOT_FOUND": (404, "API key not found"),
+    "METHOD_NOT_ALLOWED": (405, 'Method "PATCH" not allowed.'),
     "REQUEST_TIMEOUT": (408, "The request body did not arrive within 120 seconds."),
     "EMAIL_EXISTS": (409, "Somebody has this e-mail address already."),
     "KEY_EXISTS": (409, "They have a key already. Rotate or delete it first."),
@@ -70,13 +71,14 @@ ERRORS: dict[str, tuple[int, str]] = {
 }
 REASONS = {"ACCESS_DENIED": {"reason": "This needs the right resource.view."}}
 BODY = ("INVALID_REQUEST", "REQUEST_TIMEOUT", "PAYLOAD_TOO_LARGE")
-ADMIN = ("ADMIN_AUTH_REQUIRED", "ACCESS_DENIED", "UNAVAILABLE")
-PERSON = ("TOKEN_REQUIRED", "TOKEN_EXPIRED", "INVALID_TOKEN", "UNAVAILABLE")
+ADMIN = ("ADMIN_AUTH_REQUIRED", "ACCESS_DENIED", "METHOD_NOT_ALLOWED", "UNAVAILABLE")
+PERSON = ("TOKEN_REQUIRED", "TOKEN_EXPIRED", "INVALID_TOKEN", "METHOD_NOT_ALLOWED", "UNAVAILABLE")
 STATUSES = {
     400: "The request is wrong",
     401: "Nobody known asks",
     403: "They may not",
     404: "There is none",
+    405: "Another method is meant",
     408: "The body came too slowly",
     409: "There is one already",
     413: "The body is too large",

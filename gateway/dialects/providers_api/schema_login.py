@@ -38,7 +38,7 @@ SESSION = answer(
         },
     },
 )
-LOGIN = ("MISSING_CREDENTIALS", "INVALID_CREDENTIALS", "TOO_MANY_ATTEMPTS", "UNAVAILABLE", *BODY)
+LOGIN = ("MISSING_CREDENTIALS", "INVALID_CREDENTIALS", "TOO_MANY_ATTEMPTS", "METHOD_NOT_ALLOWED", "UNAVAILABLE", *BODY)
 
 ADMIN_LOGIN = extend_schema(
     operation_id="adminLogin",
@@ -74,6 +74,7 @@ REFRESH = extend_schema(
             "REFRESH_TOKEN_INVALID",
             "TOKEN_REUSE_DETECTED",
             "USER_INACTIVE",
+            "METHOD_NOT_ALLOWED",
             "UNAVAILABLE",
             *BODY,
         ),
@@ -86,7 +87,7 @@ LOGOUT = extend_schema(
     tags=[TAG],
     request=RefreshTokenBody,
     examples=[sent("A refresh token", {"refreshToken": "8Zk…"})],
-    responses={200: SUCCESS, **refusals("UNAVAILABLE", *BODY)},
+    responses={200: SUCCESS, **refusals("METHOD_NOT_ALLOWED", "UNAVAILABLE", *BODY)},
 )
 HEALTH = extend_schema(
     operation_id="apiHealth",
@@ -98,6 +99,6 @@ HEALTH = extend_schema(
             described(status=STRING, timestamp=STRING, sessionId=STRING),
             {"status": "ok", "timestamp": "2025-01-01T12:00:00Z", "sessionId": "0b8e5d3e-8a4c-4f0f-9d43-1f2f0c1b7a55"},
         ),
-        **refusals("UNAVAILABLE"),
+        **refusals("METHOD_NOT_ALLOWED", "UNAVAILABLE"),
     },
 )
