@@ -10,12 +10,10 @@ from gateway.dialects.openai import schema_kinds as openai_kinds
 JSON = dict[str, Any]
 
 
-def _health(status: str) -> JSON:
-    content = {
-        "schema": {"type": "object", "properties": {"status": {"type": "string"}}},
-        "example": {"status": status},
-    }
-    return {"application/json": content}
+def _health(status: str, **facts: str) -> JSON:
+    example = {"status": status, **facts}
+    properties = {name: {"type": "string"} for name in example}
+    return {"application/json": {"schema": {"type": "object", "properties": properties}, "example": example}}
 
 
 HEALTH: JSON = {
@@ -26,7 +24,12 @@ HEALTH: JSON = {
         "tags": ["Operations"],
         "security": [],
         "responses": {
-            "200": {"description": "The database answers.", "content": _health("ok")},
+            "200": {
+                "description": "The database answers. `sessionId` is the process's: another one after a restart.",
+                "content": _health(
+                    "ok", timestamp="2025-01-01T12:00:00Z", sessionId="0b8e5d3e-8a4c-4f0f-9d43-1f2f0c1b7a55"
+                ),
+            },
             "503": {"description": "It does not.", "content": _health("database unavailable")},
         },
     }

@@ -36,7 +36,7 @@ def check(*, provider: Provider) -> str:
 
 
 def _called(provider: Provider) -> str:
-    return probes.test_provider(provider=provider).reason
+    return probes.test_provider(provider=provider, seconds=PATIENCE.total).reason
 
 
 def _patient(requester: Requester) -> Requester:

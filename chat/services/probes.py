@@ -73,9 +73,11 @@ class ProbeResult:
     reason: str = ""
 
 
-def test_model(*, model: AIModel, extra_args: Mapping[str, Any] | None = None) -> ProbeResult:
+def test_model(
+    *, model: AIModel, extra_args: Mapping[str, Any] | None = None, seconds: float = PATIENCE_SECONDS
+) -> ProbeResult:
     """Call one model on its own provider, whatever else has its name; `extra_args` are laid over its own, for this
-    call alone. Raises ValidationError for those that no row may have."""
+    call alone. It is waited for `seconds` at most. Raises ValidationError for arguments that no row may have."""
     variant = drafts.variant(model=model, extra_args=extra_args) if extra_args else None
     obstacle = _obstacle(model)
     if obstacle:
@@ -83,7 +85,7 @@ def test_model(*, model: AIModel, extra_args: Mapping[str, Any] | None = None) -
     sends = variant.extra_args if variant else policies.split(model.extra_args, model.kind).sends
     # What a router is given says nothing to the model that it chooses.
     targets = (variant,) if variant and variant.router is None else None
-    return _probe(str(model), model.kind, model.name, sends, model_id=model.pk, targets=targets)
+    return _probe(str(model), model.kind, model.name, sends, model_id=model.pk, targets=targets, seconds=seconds)
 
 
 def test_unsaved(
@@ -111,10 +113,10 @@ def test_unsaved(
     return _probe(upstream_name, kind, upstream_name, target.extra_args, targets=(target,))
 
 
-def test_provider(*, provider: Provider) -> ProbeResult:
+def test_provider(*, provider: Provider, seconds: float = PATIENCE_SECONDS) -> ProbeResult:
     """Call the provider's first enabled model; without one, ask it which models it has."""
     model = _first_model(provider)
-    return test_model(model=model) if model else _list_models(provider)
+    return test_model(model=model, seconds=seconds) if model else _list_models(provider)
 
 
 def has_model_to_call(*, provider: Provider) -> bool:
@@ -144,6 +146,7 @@ def _probe(
     *,
     model_id: int | None = None,
     targets: tuple[Target, ...] | None = None,
+    seconds: float = PATIENCE_SECONDS,
 ) -> ProbeResult:
     endpoint, usual = BODIES[kind]
     body = {field: value for field, value in usual.items() if ROW_DECIDES.get(field, set()).isdisjoint(sends)}
@@ -162,7 +165,7 @@ def _probe(
             model_id=model_id,
             targets=targets,
         )
-        text, reason = _answer(call), ""
+        text, reason = _answer(call, seconds), ""
     except FAILURES as error:
         text, reason = full_reason(error), short_reason(error)
     milliseconds = int((time.monotonic() - started) * 1000)
@@ -170,8 +173,8 @@ def _probe(
     return ProbeResult(not reason, subject, text, milliseconds, charge or 0, reason)
 
 
-def _answer(call: Call) -> str:
-    with _patience(call):
+def _answer(call: Call, seconds: float) -> str:
+    with _patience(call, seconds):
         return told(call.endpoint.name, completions.run(call).answer)
 
 
@@ -183,8 +186,8 @@ def _size(body: JSON) -> int:
 
 
 @contextmanager
-def _patience(call: Call) -> Iterator[None]:
-    timer = threading.Timer(PATIENCE_SECONDS, call.token.cancel)
+def _patience(call: Call, seconds: float) -> Iterator[None]:
+    timer = threading.Timer(seconds, call.token.cancel)
     timer.daemon = True
     timer.start()
     try:

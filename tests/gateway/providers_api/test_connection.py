@@ -2,11 +2,13 @@
 
 import logging
 import socket
+import time
 from typing import Any
 
 import pytest
 from django.db import connection
 
+from chat.services import probes
 from providers.models import Provider, ProviderKey
 from tests import factories
 from tests.fakes.openai import FakeOpenAI
@@ -62,6 +64,14 @@ def test_one_without_a_list_is_called_when_it_has_a_model(api: Api, upstream: Fa
     factories.model(row)
     assert api.post("/providers/mine/test") == failed("Invalid model or endpoint")
     assert {seen.path for seen in upstream.seen} == {"/v1/none/models", "/v1/none/chat/completions"}
+
+
+def test_a_call_is_waited_for_no_longer_than_it_was_told(database: None, upstream: FakeOpenAI) -> None:
+    row = factories.provider(upstream)
+    factories.model(row, "hang")
+    started = time.monotonic()
+    assert probes.test_provider(provider=row, seconds=0.3).reason == "Request timed out"
+    assert time.monotonic() - started < 5
 
 
 def test_an_unknown_one_is_404(api: Api) -> None:
