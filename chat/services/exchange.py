@@ -128,8 +128,9 @@ class Exchange:
         unknown = [*withheld, *requester.unsupported(body), *(name for name in body if name in target.learned)]
         if not unknown:
             return body, ()
-        if target.unknown_params == UnknownParams.REFUSE:
-            raise UnknownParameter(_refusal(target, withheld, unknown), param=unknown[0])
+        asked = [name for name in unknown if name in self.call.body or name in withheld]  # not by the row alone
+        if asked and target.unknown_params == UnknownParams.REFUSE:
+            raise UnknownParameter(_refusal(target, withheld, asked), param=asked[0])
         known = {name: value for name, value in body.items() if name not in target.learned}
         renamed = _limits_renamed(body, target)
         left_out = [name for name in unknown if not (renamed and name in bounds.OUTPUT_FIELDS)]
@@ -238,10 +239,10 @@ class UnknownParameter(BadRequest):
     retryable = True
 
 
-def _refusal(target: Target, withheld: list[str], unknown: list[str]) -> str:
+def _refusal(target: Target, withheld: list[str], asked: list[str]) -> str:
     if withheld:
-        return f"{target.name} on {target.provider_name} does not take {', '.join(unknown)}"
-    return f"{target.provider_name} does not know {', '.join(unknown)}"
+        return f"{target.name} on {target.provider_name} does not take {', '.join(asked)}"
+    return f"{target.provider_name} does not know {', '.join(asked)}"
 
 
 def _learn(target: Target, body: JSON, error: ProviderError) -> bool:

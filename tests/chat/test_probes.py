@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import connection
 
 from accounts.models import ApiKey, Charge, State
 from accounts.services.ledger.audit import audit
@@ -12,7 +13,7 @@ from chat.errors import BadCall, UnknownModel
 from chat.services import probes
 from chat.services.probe_answers import short_reason
 from chat.services.probes import ProbeResult
-from providers.models import AIModel, Kind, Provider, Rest
+from providers.models import AIModel, Kind, Provider, ProviderKey, Rest
 from providers.requesters import errors
 from tests import factories
 from tests.fakes.anthropic import FakeAnthropic
@@ -94,6 +95,11 @@ class TestUnsaved:
             assert (result.is_ok, result.text) == (True, "Hello from the fake")
             assert fake.violations == []
 
+    def test_its_effort_and_its_patience(self, fake: FakeKinds) -> None:
+        assert unsaved(fake, reasoning_effort="high").is_ok
+        assert fake.seen[-1].body["reasoning_effort"] == "high"
+        assert unsaved(fake, "hang", extra_args={"timeout": 0.2}).reason == "Request timed out"
+
     def test_a_voice_of_its_own_is_spoken_with(self, fake: FakeKinds) -> None:
         assert unsaved(fake, kind="speech", extra_args={"voice": "nova"}).is_ok
         assert fake.seen[-1].body["voice"] == "nova"
@@ -119,6 +125,10 @@ class TestUnsaved:
             ({"config": {"headers": 1}}, "headers"),
             ({"kind": "poem"}, "not a valid choice"),
             ({"extra_args": {"n": 5}}, "gateway"),
+            ({"extra_args": {"num_retries": 9}}, "num_retries must be"),
+            ({"reasoning_effort": "max"}, "not a valid choice"),
+            ({"requester": "anthropic", "kind": "embedding"}, "does not support embedding models"),
+            ({"extra_args": {"rerank_url": "http://evil.test/"}, "kind": "rerank"}, "leads away"),
             ({"upstream_name": ""}, "blank"),
         ],
     )
@@ -135,6 +145,69 @@ class TestUnsaved:
             assert not unsaved(fake, name).is_ok
         assert not Rest.objects.exists()
         assert probes.test_model(model=stored).is_ok
+
+
+class TestExtraArguments:
+    """Of one test, laid over the row's own."""
+
+    def test_they_are_sent_with_the_row_s_and_go_before_them(self, fake: FakeKinds) -> None:
+        model = factories.model(factories.provider(fake), extra_args={"seed": 1, "top_p": 0.5})
+        result = probes.test_model(model=model, extra_args={"top_p": 0.7})
+        assert result.is_ok
+        assert (fake.seen[-1].body["seed"], fake.seen[-1].body["top_p"]) == (1, 0.7)
+        charge = Charge.objects.get()
+        assert (charge.pk, charge.model) == (result.charge_id, model)
+        assert charge.fee > 0
+
+    def test_they_are_forgotten_afterwards(self, fake: FakeKinds) -> None:
+        model = factories.model(factories.provider(fake), extra_args={"seed": 1})
+        probes.test_model(model=model, extra_args={"seed": 2})
+        assert model.extra_args == AIModel.objects.get().extra_args == {"seed": 1}
+        probes.test_model(model=model)
+        assert fake.seen[-1].body["seed"] == 1
+
+    def test_they_steer_like_the_row_s(self, fake: FakeKinds) -> None:
+        model = factories.model(factories.provider(fake, retries=0), "hang")
+        result = probes.test_model(model=model, extra_args={"timeout": 0.2, "extra_body": {"top_k": 1}})
+        assert result.reason == "Request timed out"
+        assert fake.seen[-1].body["top_k"] == 1
+        assert "timeout" not in fake.seen[-1].body
+
+    @pytest.mark.parametrize("extra_args", [{"n": 2}, {"timeout": "long"}, {"extra_body": {"model": "other"}}])
+    def test_what_no_row_may_have_is_refused(self, fake: FakeKinds, extra_args: dict[str, Any]) -> None:
+        model = factories.model(factories.provider(fake))
+        with pytest.raises(ValidationError) as refusal:
+            probes.test_model(model=model, extra_args=extra_args)
+        assert set(refusal.value.message_dict) == {"extra_args"}
+        assert not fake.seen
+        assert not Charge.objects.exists()
+
+    def test_of_several_keys_one_that_can_t_be_read_stops_nothing(self, fake: FakeKinds) -> None:
+        provider = factories.provider(fake)
+        ProviderKey.objects.create(provider=provider, name="lost", secret="sk-lost")
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE providers_providerkey SET secret = 'garbage' WHERE name = 'lost'")
+        assert probes.test_model(model=factories.model(provider), extra_args={"seed": 1}).is_ok
+
+    def test_a_router_has_no_use_for_them(self, fake: FakeKinds) -> None:
+        config = {"rules": [], "localLlmModel": "chooser"}
+        provider = Provider.objects.create(name="r", requester="smart-router", config=config)
+        factories.model(factories.provider(fake), "default", upstream_name="echo")
+        result = probes.test_model(model=factories.model(provider, "auto"), extra_args={"seed": 1})
+        assert result.is_ok, result.text
+
+    @pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+    def test_a_limit_of_the_row_s_own_stands_alone(self, fake: FakeKinds, name: str) -> None:
+        model = factories.model(factories.provider(fake), extra_args={name: 7})
+        assert probes.test_model(model=model).is_ok
+        limits = {"max_tokens", "max_completion_tokens"} & fake.seen[-1].body.keys()
+        assert (limits, fake.seen[-1].body[name]) == ({name}, 7)
+
+    def test_a_row_s_abilities_and_effort_hold_for_its_test(self, fake: FakeKinds) -> None:
+        fields = {"keeps_to_abilities": True, "reasoning_effort": "low", "extra_args": {"tools": [{"type": "x"}]}}
+        assert probes.test_model(model=factories.model(factories.provider(fake), **fields)).is_ok
+        assert fake.seen[-1].body["reasoning_effort"] == "low"
+        assert "tools" not in fake.seen[-1].body
 
 
 class TestReasons:
