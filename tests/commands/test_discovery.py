@@ -55,6 +55,18 @@ def test_named_ones_are_imported(provider: Provider, capsys: pytest.CaptureFixtu
     assert AIModel.objects.count() == 3
 
 
+def test_what_the_provider_can_t_serve_is_passed_over(
+    provider: Provider, lister: FakeLister, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lister.entries = [{"id": "plain"}, {"id": "bge-reranker"}]
+    Provider.objects.update(requester="openai-chat-completions")
+    done = told(capsys, "import_models", "acme", "--all")
+    assert (done["added"], done["already_there"], done["not_served"]) == (1, 0, 1)
+    with pytest.raises(CommandError, match="does not support rerank models"):
+        call_command("import_models", "acme", "bge-reranker")
+    assert AIModel.objects.get().name == "plain"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -71,6 +71,17 @@ class TestScan:
         assert "<script>alert(1)" not in text
         assert "&lt;script&gt;alert(1)" in text
 
+    def test_what_the_provider_can_t_serve_is_marked_and_stays_behind(
+        self, console: Client, provider: Provider, lister: FakeLister
+    ) -> None:
+        Provider.objects.update(requester="openai-chat-completions")
+        lister.entries = [{"id": "plain"}, {"id": "bge-reranker"}]
+        page = console.post(page_of(provider))
+        assert shown(page)["bge-reranker"].note == "Provider openai-chat-completions does not support rerank models."
+        chosen = ["llm:plain", "rerank:bge-reranker"]
+        console.post(page_of(provider), {"import": "1", "chosen": chosen})
+        assert [model.name for model in AIModel.objects.all()] == ["plain"]
+
     def test_a_failure_says_why_without_the_secret(
         self, console: Client, provider: Provider, lister: FakeLister
     ) -> None:
