@@ -14,6 +14,7 @@ OUTCOME_COLORS = {
     "OK": "success",
     "Running": "info",
     "Client left": "warning",
+    "Bad request": "warning",
     "Upstream error": "danger",
     "Gateway error": "danger",
     "Gateway stopped": "warning",

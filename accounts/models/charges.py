@@ -36,6 +36,7 @@ class Outcome(models.TextChoices):
 
     RUNNING = "running", "Running"
     OK = "ok", "OK"
+    BAD_REQUEST = "bad_request", "Bad request"
     UPSTREAM_ERROR = "upstream_error", "Upstream error"
     CLIENT_CLOSED = "client_closed", "Client left"
     SERVER_STOPPED = "server_stopped", "Gateway stopped"

@@ -156,7 +156,8 @@ class Exchange:
             self.finish(Outcome.CLIENT_CLOSED, str(error))
             raise
         except ProviderError as error:
-            self.finish(Outcome.UPSTREAM_ERROR, str(error))
+            is_callers = isinstance(error, BadRequest)
+            self.finish(Outcome.BAD_REQUEST if is_callers else Outcome.UPSTREAM_ERROR, str(error))
             raise
         except BaseException as error:
             self.finish(Outcome.GATEWAY_ERROR, type(error).__name__)

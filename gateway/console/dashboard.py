@@ -21,6 +21,8 @@ from gateway.console import start
 DAYS = 30
 TOP = 5
 LATEST = 10
+COLORS = {"ok": "success", "running": "info", "client_closed": "warning", "bad_request": "warning"}
+# What a caller got wrong is nobody's failure here.
 FAILED = Q(outcome__in=[Outcome.UPSTREAM_ERROR, Outcome.GATEWAY_ERROR, Outcome.SERVER_STOPPED])
 TOKEN_FIELDS = ("input_tokens", "cached_read_tokens", "cached_write_tokens", "output_tokens")
 
@@ -228,5 +230,5 @@ def row(charge: Charge) -> dict[str, Any]:
         "tokens": f"{prompt:,} / {charge.output_tokens:,}",
         "fee": money(charge.fee),
         "took": "–" if charge.total_ms is None else f"{charge.total_ms / 1000:.2f} s",
-        "color": {"ok": "success", "running": "info", "client_closed": "warning"}.get(charge.outcome, "danger"),
+        "color": COLORS.get(charge.outcome, "danger"),
     }

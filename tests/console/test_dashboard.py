@@ -38,12 +38,13 @@ def write(key: ApiKey, model: AIModel, *times: datetime, **fields: Any) -> None:
 def test_days_and_sums(key: ApiKey, model: AIModel) -> None:
     write(key, model, NOW, NOW - timedelta(hours=23), NOW - timedelta(days=29), NOW - timedelta(days=31))
     write(key, model, NOW, outcome="upstream_error")
+    write(key, model, NOW - timedelta(days=28), outcome="bad_request")  # no failure of ours
     traffic = dashboard.traffic_until(NOW)
     assert len(traffic.days) == 30
-    assert (traffic.month.calls, traffic.last_day.calls) == (4, 3)
-    assert (traffic.month.tokens, traffic.month.errors) == (4 * 1200, 1)
-    assert traffic.month.spend == 4 * Decimal("0.0014")
-    assert [totals.calls for _, totals in traffic.days] == [1, *[0] * 27, 1, 2]
+    assert (traffic.month.calls, traffic.last_day.calls) == (5, 3)
+    assert (traffic.month.tokens, traffic.month.errors) == (5 * 1200, 1)
+    assert traffic.month.spend == 5 * Decimal("0.0014")
+    assert [totals.calls for _, totals in traffic.days] == [1, 1, *[0] * 26, 1, 2]
     assert str(traffic.days[-1][0]) == "2026-03-30"
 
 

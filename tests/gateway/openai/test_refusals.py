@@ -146,7 +146,8 @@ def test_the_upstreams_words_about_a_bad_request_reach_the_caller(api: Api) -> N
     error = error_of(api.chat(temperature=3), 400)
     assert error["type"] == "invalid_request_error"
     assert "temperature" in error["message"]
-    assert last_charge().state == "released"
+    charge = last_charge()
+    assert (charge.state, charge.outcome, charge.fee) == ("released", "bad_request", 0)
 
 
 def test_an_upstream_that_refuses_connections(api: Api) -> None:
