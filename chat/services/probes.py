@@ -113,6 +113,12 @@ def test_unsaved(
     return _probe(upstream_name, kind, upstream_name, target.extra_args, targets=(target,))
 
 
+def test_draft(*, model: AIModel) -> ProbeResult:
+    """Call a model that is not stored on a provider that is. Raises ValidationError."""
+    target = drafts.of(model=model)
+    return _probe(str(model), model.kind, model.upstream_name, target.extra_args, targets=(target,))
+
+
 def test_provider(*, provider: Provider, seconds: float = PATIENCE_SECONDS) -> ProbeResult:
     """Call the provider's first enabled model; without one, ask it which models it has."""
     model = _first_model(provider)

@@ -49,6 +49,17 @@ def variant(*, model: AIModel, extra_args: Mapping[str, Any]) -> Target:
     changed = copy.copy(model)
     changed.extra_args = {**model.extra_args, **extra_args}
     changed.clean()
+    return _on_stored(changed)
+
+
+def of(*, model: AIModel) -> Target:
+    """A deployment of a model that is not stored, on a provider that is. Raises ValidationError."""
+    model.clean_fields(exclude={"provider"})
+    model.clean()
+    return _on_stored(model)
+
+
+def _on_stored(model: AIModel) -> Target:
     # The secrets are read one by one: one that can't be decrypted must not take the others along.
     keys = Prefetch("keys", ProviderKey.objects.defer("secret"))
-    return target_of(changed, accesses_if_sound(Provider.objects.prefetch_related(keys).get(pk=model.provider_id)))
+    return target_of(model, accesses_if_sound(Provider.objects.prefetch_related(keys).get(pk=model.provider_id)))

@@ -1,14 +1,16 @@
-"""Providers: added with their keys in one step."""
+"""Providers: added with their keys in one step, changed, and kept from addresses that may not be called."""
 
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from providers import catalog
 from providers.models import Provider, ProviderKey
+from providers.requesters import addresses
 
 
 def add(
@@ -27,6 +29,7 @@ def add(
         raise ValidationError({"requester": reason})
     provider = Provider(name=name, requester=catalog.canonical(requester), base_url=base_url, config=config or {})
     provider.full_clean()
+    check_egress(base_url)
     with transaction.atomic():
         provider.save()
         for number, secret in enumerate(secrets, 1):
@@ -45,10 +48,26 @@ def change(*, provider: Provider) -> bool:
     """
     before = Provider.objects.select_for_update().get(pk=provider.pk)
     provider.save()
-    has_moved = _origin(before.address) != _origin(provider.address)
-    if has_moved:
+    is_elsewhere = has_moved(before, provider)
+    if is_elsewhere:
         provider.keys.update(is_enabled=False)
-    return has_moved
+    return is_elsewhere
+
+
+def has_moved(before: Provider, after: Provider) -> bool:
+    """Whether calls go to another origin (RFC 6454) than before."""
+    return _origin(before.address) != _origin(after.address)
+
+
+def check_egress(base_url: str) -> None:
+    """Raises ValidationError for an address that no call would be let through to. Names are judged when called."""
+    host = urlsplit(base_url).hostname or ""
+    try:
+        why = addresses.refusal(host, allow_private=settings.EGRESS_ALLOW_PRIVATE)
+    except ValueError:  # a name
+        return
+    if why:
+        raise ValidationError({"base_url": f"This address may not be called: {why}."})
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

@@ -1,0 +1,88 @@
+"""Providers and models as programs manage them: all rules checked, also when two programs write at once."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.db import IntegrityError, transaction
+
+from providers.models import AIModel, Provider
+from providers.services import connections, keyrings, providers
+from providers.services.connections import Connection
+
+DUPLICATE = "A model of this name and kind exists on this provider already."
+NAME_TAKEN = "A provider of this name exists already."
+
+
+def add_provider(*, name: str, connection: Connection) -> Provider:
+    """Raises ValidationError, and stores nothing then."""
+    if connection.secrets and keyrings.has_mask(connection.secrets):
+        raise ValidationError(keyrings.NO_VALUE)
+    with told_duplicate(name=NAME_TAKEN):
+        provider = providers.add(
+            name=name,
+            requester=connection.requester or "",
+            base_url=connection.base_url or "",
+            secrets=keyrings.normalised(connection.secrets or ()),
+            config=dict(connection.config or {}),
+        )
+        connections.change(provider=provider, connection=Connection(timeout=connection.timeout))
+    return provider
+
+
+def change_provider(*, provider: Provider, name: str | None, connection: Connection) -> None:
+    """For all of its models. `name` None: as it is. Raises ValidationError, and stores nothing then."""
+    with told_duplicate(name=NAME_TAKEN):
+        connections.change(provider=provider, connection=connection)
+        row = Provider.objects.get(pk=provider.pk)
+        row.name = row.name if name is None else name
+        row.full_clean()
+        row.save(update_fields=["name", "updated_at"])
+
+
+def store(*, model: AIModel) -> AIModel:
+    """Insert or update, with everything checked. Raises ValidationError, and stores nothing then."""
+    with told_duplicate(name=DUPLICATE):
+        model.full_clean()
+        model.save()
+    return model
+
+
+@contextmanager
+def told_duplicate(**texts: str) -> Iterator[None]:
+    """Two rows where only one may be, as a ValidationError of that field, whether it was seen before or met a race."""
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError as error:
+        raise ValidationError(texts) from error
+    except ValidationError as error:
+        clashes = {each.code for each in _errors(error)} & {"unique", "unique_together"}
+        if clashes:
+            raise ValidationError(texts) from error
+        raise
+
+
+def _errors(error: ValidationError) -> list[ValidationError]:
+    if not hasattr(error, "error_dict"):
+        return list(error.error_list)
+    return [*error.error_dict.get(NON_FIELD_ERRORS, ()), *error.error_dict.get("name", ())]
+
+
+class StillInUse(Exception):
+    """The provider has models of this kind."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(f"The provider still has models: {kind}.")
+        self.kind = kind
+
+
+@transaction.atomic
+def remove_provider(*, provider: Provider, with_models: bool) -> None:
+    """Its keys go with it. Raises StillInUse for the first kind of model that it has, unless they go too."""
+    locked = Provider.objects.select_for_update().get(pk=provider.pk)
+    kinds = set(locked.models.values_list("kind", flat=True))
+    if kinds and not with_models:
+        order = [kind for kind, _ in AIModel._meta.get_field("kind").flatchoices]
+        raise StillInUse(min(kinds, key=order.index))
+    locked.delete()
