@@ -63,11 +63,13 @@ def parsed(
 
 def json_object(request: Request, *, is_optional: bool = False) -> JSON:
     """The body as a JSON object, of known fields and unknown ones; raises as `parsed` does."""
+    raw = read_body(request._request)
+    if is_optional and not raw.strip():
+        return {}
     kind = str(request.META.get("CONTENT_TYPE", "")).partition(";")[0].strip().lower()
     if kind not in JSON_TYPES and not (kind.startswith("application/") and kind.endswith("+json")):
         raise Refusal(415, "Send application/json.")
-    raw = read_body(request._request)
-    return {} if is_optional and not raw.strip() else parse_object(raw)
+    return parse_object(raw)
 
 
 def first_error(errors: Any, at: str = "") -> str:

@@ -1,7 +1,20 @@
+from typing import Any
+
 from django.urls import path, re_path
 
 from gateway.dialects.langbot.apikeys import KeyDetail, KeyList
 from gateway.dialects.langbot.envelope import Unknown
+from gateway.dialects.langbot.models import (
+    DefaultModel,
+    EmbeddingTest,
+    EmbeddingViewSet,
+    LLMTest,
+    LLMViewSet,
+    RerankTest,
+    RerankViewSet,
+    Starred,
+)
+from gateway.dialects.langbot.providers import ProviderViewSet, ScanViewSet
 from gateway.dialects.langbot.requesters import RequesterDetail, RequesterIcon, RequesterList
 from gateway.dialects.langbot.system import Capabilities, Context, Info
 from gateway.dialects.langbot.tasks import (
@@ -25,6 +38,24 @@ from gateway.dialects.langbot.users import (
     TokenCheck,
 )
 
+MANY: dict[str, Any] = {"get": "list", "post": "create"}
+ONE: dict[str, Any] = {"get": "retrieve", "put": "update", "delete": "destroy"}
+KINDS = {
+    "llm": (LLMViewSet, LLMTest),
+    "embedding": (EmbeddingViewSet, EmbeddingTest),
+    "rerank": (RerankViewSet, RerankTest),
+}
+
+
+def models_of(kind: str) -> list[Any]:
+    many, test = KINDS[kind]
+    return [
+        path(f"provider/models/{kind}", many.as_view(MANY)),
+        path(f"provider/models/{kind}/<str:uuid>", many.as_view(ONE)),
+        path(f"provider/models/{kind}/<str:uuid>/test", test.as_view()),
+    ]
+
+
 urlpatterns = [
     path("user/init", Initialization.as_view()),
     path("user/auth", LogIn.as_view()),
@@ -47,6 +78,12 @@ urlpatterns = [
     path("provider/providers/<str:uuid>/import-models", ModelImport.as_view()),
     path("apikeys", KeyList.as_view()),
     path("apikeys/<int:id>", KeyDetail.as_view()),
+    path("provider/providers", ProviderViewSet.as_view(MANY)),
+    path("provider/providers/<str:uuid>", ProviderViewSet.as_view(ONE)),
+    path("provider/providers/<str:uuid>/scan-models", ScanViewSet.as_view({"get": "retrieve"})),
+    path("provider/models/llm/_/starred", Starred.as_view()),
+    path("provider/models/llm/_/default", DefaultModel.as_view()),
+    *(each for kind in KINDS for each in models_of(kind)),
     path("provider/requesters", RequesterList.as_view()),
     path("provider/requesters/<str:name>", RequesterDetail.as_view()),
     path("provider/requesters/<str:name>/icon", RequesterIcon.as_view()),

@@ -21,8 +21,9 @@ def caller(**credentials: str) -> Api:
     client = Client(headers=credentials, raise_request_exception=False)
 
     def call(method: str, path: str, body: Any = None, **options: Any) -> Any:
-        content = {} if body is None else {"data": body, "content_type": "application/json"}
-        return getattr(client, method)(f"/api/v1/{path}", **content, **options)
+        if body is None:
+            return client.generic(method.upper(), f"/api/v1/{path}", **options)
+        return getattr(client, method)(f"/api/v1/{path}", data=body, content_type="application/json", **options)
 
     return call
 

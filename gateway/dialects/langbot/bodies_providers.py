@@ -1,0 +1,134 @@
+"""The bodies of requests about providers and models: their fields, in both shapes that this dialect has had."""
+
+from typing import Any
+
+from django.core.exceptions import ValidationError as Refused
+from drf_spectacular.utils import extend_schema_field
+from rest_framework.serializers import DictField, Field, IntegerField, JSONField, Serializer, ValidationError
+
+from gateway.dialects.langbot.bodies import Text
+from gateway.dialects.langbot.reasoning import checked_reasoning
+
+JSON = dict[str, Any]
+Untyped = Field[Any, Any, Any, Any]
+
+LONGEST_NAME, LONGEST_URL, LONGEST_TEXT, LONGEST_UUID = 255, 500, 10_000, 64
+MOST = 2**31 - 1  # what an integer column holds
+
+STRINGS: JSON = {"type": "array", "items": {"type": "string"}}
+GROUPS: JSON = {
+    "oneOf": [
+        STRINGS,
+        {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["keys"],
+                "properties": {"name": {"type": "string"}, "keys": STRINGS},
+            },
+        },
+        {"type": "string"},
+    ],
+    "nullable": True,
+}
+
+
+@extend_schema_field({**GROUPS, "description": "Secrets, or named lists of them. `***` keeps what is stored there."})
+class ApiKeys(Untyped):
+    """A list of secrets, one secret, or [{"name", "keys"}]; comes out as [(name, [secret])]."""
+
+    def to_internal_value(self, data: Any) -> list[tuple[str, list[str]]]:
+        entries = [data] if isinstance(data, str) else data
+        if not isinstance(entries, list):
+            raise ValidationError("Give a list of keys.")
+        if all(isinstance(each, str) for each in entries):
+            return [("default", entries)] if entries else []
+        return [_group(each) for each in entries]
+
+
+def _group(entry: Any) -> tuple[str, list[str]]:
+    keys = entry.get("keys", []) if isinstance(entry, dict) else None
+    name = entry.get("name", "default") if isinstance(entry, dict) else None
+    if not (isinstance(keys, list) and isinstance(name, str) and all(isinstance(key, str) for key in keys)):
+        raise ValidationError('Give texts, or objects with a "name" and a list of "keys".')
+    return name, keys
+
+
+@extend_schema_field({**STRINGS, "example": ["vision", "func_call"]})
+class Abilities(Untyped):
+    """Words; the order stays. A list in the list, as the documentation's sample has it, is taken for its words."""
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        words = [word for each in data for word in (each if isinstance(each, list) else [each])] if _is(data) else None
+        if words is None or not all(isinstance(word, str) for word in words):
+            raise ValidationError("Give a list of texts.")
+        return words
+
+
+def _is(data: Any) -> bool:
+    return isinstance(data, list)
+
+
+@extend_schema_field({"type": "object", "properties": {"level": {"type": "string"}}, "nullable": True})
+class Reasoning(Untyped):
+    """{"level", "budget_tokens"?}."""
+
+    def to_internal_value(self, data: Any) -> JSON:
+        try:
+            return checked_reasoning(data)
+        except Refused as error:
+            raise ValidationError(error.messages) from error
+
+
+class Objects(DictField):
+    """A JSON object."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(child=JSONField(allow_null=True), **options)
+
+
+class ProviderFields(Serializer[None]):
+    """What there is beside these, such as counts and times, is read only and passed over."""
+
+    name = Text(max_length=LONGEST_NAME)
+    requester = Text(max_length=LONGEST_NAME)
+    base_url = Text(max_length=LONGEST_URL, allow_blank=True)
+    api_keys = ApiKeys(required=False, allow_null=True)
+    requester_config = Objects(required=False, allow_null=True, help_text="Settings that this kind of provider takes.")
+
+
+class InlineProvider(Serializer[None]):
+    """A provider that is meant, by its uuid; else one that is found, or made, by what it is."""
+
+    uuid = Text(max_length=LONGEST_UUID, required=False)
+    requester = Text(max_length=LONGEST_NAME, required=False, allow_blank=True)
+    base_url = Text(max_length=LONGEST_URL, required=False, allow_blank=True)
+    api_keys = ApiKeys(required=False, allow_null=True)
+    requester_config = Objects(required=False, allow_null=True)
+
+
+class ModelFields(Serializer[None]):
+    """One of `provider_uuid`, `provider` and `requester` says where it is called."""
+
+    name = Text(max_length=LONGEST_NAME)
+    description = Text(max_length=LONGEST_TEXT, required=False, allow_blank=True, allow_null=True)
+    provider_uuid = Text(max_length=LONGEST_UUID, required=False, allow_null=True)
+    provider = InlineProvider(required=False, allow_null=True)
+    requester = Text(max_length=LONGEST_NAME, required=False)
+    requester_config = Objects(
+        required=False, allow_null=True, help_text="base_url, model (what the provider calls it), args, timeout."
+    )
+    api_keys = ApiKeys(required=False, allow_null=True)
+    abilities = Abilities(required=False)
+    extra_args = Objects(required=False, allow_null=True)
+    prefered_ranking = IntegerField(required=False, min_value=-MOST, max_value=MOST)
+    context_length = IntegerField(required=False, allow_null=True, min_value=1, max_value=MOST)
+    reasoning_config = Reasoning(required=False, allow_null=True)
+
+
+class TestFields(Serializer[None]):
+    extra_args = Objects(required=False, allow_null=True)
+
+
+class StarredFields(Serializer[None]):
+    uuid = Text(max_length=LONGEST_UUID, allow_null=True)
