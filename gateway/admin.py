@@ -5,15 +5,26 @@ from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.contrib import admin
 from django_tasks_db.models import DBTaskResult
 
+from accounts.admin.charges import ChargeAdmin
+from accounts.models import Charge
 from common.console import ModelAdmin, time_column
+from common.models import Job
 from gateway.console.probes import TestedModelAdmin, TestedProviderAdmin
+from gateway.console.starting import TaskButtons
+from gateway.console.tasks import JobAdmin
 from providers.admin import RestAdmin
 from providers.models import AIModel, Provider, Rest
 
 admin.site.register(Provider, TestedProviderAdmin)
 admin.site.register(AIModel, TestedModelAdmin)
 admin.site.register(Rest, RestAdmin)
-admin.site.unregister([AccessAttempt, AccessLog, AccessFailureLog, DBTaskResult])
+admin.site.register(Job, JobAdmin)
+admin.site.unregister([AccessAttempt, AccessLog, AccessFailureLog, DBTaskResult, Charge])
+
+
+@admin.register(Charge)
+class ExportedChargeAdmin(TaskButtons, ChargeAdmin):
+    actions_list = ("export_charges",)
 
 
 @admin.register(AccessAttempt)

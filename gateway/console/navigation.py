@@ -6,6 +6,9 @@ from typing import Any
 from django.http import HttpRequest
 from django.urls import reverse
 
+from accounts.services import principals
+from gateway.jobs.kinds import may_see_any
+
 
 def items(request: HttpRequest) -> list[dict[str, Any]]:
     """unfold's navigation; what somebody may not see is left out."""
@@ -30,6 +33,7 @@ def items(request: HttpRequest) -> list[dict[str, Any]]:
             _table("Models", "deployed_code", "providers", "aimodel"),
             _table("Resting", "bedtime", "providers", "rest"),
             {**_link("Explain a route", "alt_route", "explain-route"), "permission": _may_view("accounts.view_apikey")},
+            {**_link("Background tasks", "pending_actions", "admin:common_job_changelist"), "permission": _sees_tasks},
             _table("Workers", "memory", "accounts", "worker"),
         ),
         _group(
@@ -51,6 +55,10 @@ def _link(title: str, icon: str, url_name: str) -> dict[str, Any]:
 def _table(title: str, icon: str, app: str, model: str) -> dict[str, Any]:
     link = _link(title, icon, f"admin:{app}_{model}_changelist")
     return {**link, "permission": _may_view(f"{app}.view_{model}")}
+
+
+def _sees_tasks(request: HttpRequest) -> bool:
+    return may_see_any(principals.of_user(request.user))  # type: ignore[arg-type]  # no stranger comes here
 
 
 def _may_view(permission: str) -> Callable[[HttpRequest], bool]:

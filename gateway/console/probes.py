@@ -13,6 +13,7 @@ from chat.services import probes
 from chat.services.probes import ProbeResult
 from common.console import ConsoleAdmin, action
 from gateway.console.discovery import ScanAdmin
+from gateway.console.starting import TaskButtons
 from providers.admin import AIModelAdmin, ProviderAdmin
 from providers.models import Kind
 
@@ -58,7 +59,9 @@ class ProbeAdmin(ConsoleAdmin):
         return True
 
 
-class TestedProviderAdmin(ScanAdmin, ProbeAdmin, ProviderAdmin):
+class TestedProviderAdmin(TaskButtons, ScanAdmin, ProbeAdmin, ProviderAdmin):
+    actions_list = ("check_all", "export_config")
+
     def is_call(self, row: Any) -> bool:
         return probes.has_model_to_call(provider=row)
 

@@ -4,9 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import QuerySet
+
 from accounts.models import Scope
 from accounts.services.principals import Principal
 from common.jobs import Running
+from common.models import Job
 from gateway.jobs import checks, exports, imports
 
 JSON = dict[str, Any]
@@ -56,3 +59,14 @@ KINDS = {
         file_type="text/csv",
     ),
 }
+
+
+def may_see_any(principal: Principal) -> bool:
+    return principal.may(Scope.RESOURCE_VIEW) or any(kind.may_read(principal) for kind in KINDS.values())
+
+
+def seen_by(principal: Principal) -> QuerySet[Job]:
+    """All tasks for whoever sees what there is, else those whose file they may read."""
+    if principal.may(Scope.RESOURCE_VIEW):
+        return Job.objects.all()
+    return Job.objects.filter(kind__in=[name for name, kind in KINDS.items() if kind.may_read(principal)])

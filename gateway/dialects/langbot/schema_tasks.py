@@ -95,8 +95,8 @@ def starts(scope: str, **more: Any) -> Any:
 LIST = extend_schema(
     operation_id="listTasks",
     summary="Background tasks, the oldest first",
-    description="The last 200 that are over are kept, for 30 days. `id_index` and a task's further fields are for "
-    "users' tokens only.",
+    description="The last 200 that are over are kept, for 30 days. Without resource.view one sees the exports whose "
+    "files one may read. `id_index` and a task's further fields are for users' tokens only.",
     tags=[TAG],
     parameters=[TYPE, KIND],
     responses={

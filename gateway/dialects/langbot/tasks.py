@@ -6,7 +6,7 @@ What a key sees of a task (`public`) a person sees as well, and more (`full`).
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 from django.http import StreamingHttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,7 +19,8 @@ from gateway.dialects.langbot.bodies_tasks import ExportSerializer, ImportSerial
 from gateway.dialects.langbot.envelope import DialectView, ok, parsed, principal_of
 from gateway.dialects.langbot.identity import workspace_uuid
 from gateway.dialects.langbot.refusals import Refusal
-from gateway.jobs import starting
+from gateway.jobs import kinds, starting
+from gateway.jobs.download import file_response
 from gateway.jobs.kinds import CONFIG, KINDS
 from providers.models import Provider
 
@@ -35,12 +36,10 @@ ERROR_TYPES = {JobState.FAILED: "task_failed", JobState.CANCELLED: "task_cancell
 
 
 class TaskList(DialectView):
-    scopes = {"GET": Scope.RESOURCE_VIEW}
-
     @schema.LIST
     def get(self, request: Request) -> Response:
         wanted = {"task_type": request.query_params.get("type"), "kind": request.query_params.get("kind")}
-        newest = Job.objects.defer("arguments", "memory")[:MOST_LISTED]
+        newest = _seen(request).defer("arguments", "memory")[:MOST_LISTED]
         is_person = principal_of(request).user is not None
         shown = [full(job) if is_person else public(job) for job in reversed(newest)]
         tasks = [each for each in shown if all(not value or each[name] == value for name, value in wanted.items())]
@@ -48,11 +47,9 @@ class TaskList(DialectView):
 
 
 class TaskDetail(DialectView):
-    scopes = {"GET": Scope.RESOURCE_VIEW}
-
     @schema.ONE
     def get(self, request: Request, id: str) -> Response:
-        job = _find(id)
+        job = _find(request, id)
         return ok(full(job) if principal_of(request).user else public(job))
 
 
@@ -61,17 +58,15 @@ class TaskCancel(DialectView):
 
     @schema.CANCEL
     def post(self, request: Request, id: str) -> Response:
-        if not jobs.cancel(job=_find(id)):
+        if not jobs.cancel(job=_find(request, id)):
             raise Refusal(409, "Task is over", "task_finished")
         return ok({})
 
 
 class TaskFile(DialectView):
-    scopes = {"GET": Scope.RESOURCE_VIEW}
-
     @schema.FILE
     def get(self, request: Request, id: str) -> StreamingHttpResponse:
-        job = _find(id)
+        job = _find(request, id)
         kind = KINDS.get(job.kind)
         if kind is None or not job.file_name:
             raise Refusal(404, "Task has no file", 404)
@@ -117,9 +112,18 @@ def _started(job: Job) -> Response:
     return ok({"task_id": job.pk})
 
 
-def _find(id: str) -> Job:
+def _seen(request: Request) -> QuerySet[Job]:
+    """The tasks that whoever calls may see."""
+    principal = principal_of(request)
+    if not kinds.may_see_any(principal):
+        raise Refusal(403, f"Missing Workspace permission: {Scope.RESOURCE_VIEW}", "permission_denied")
+    return kinds.seen_by(principal)
+
+
+def _find(request: Request, id: str) -> Job:
     is_number = id.isascii() and id.isdecimal() and len(id) <= LONGEST_ID
-    job = Job.objects.filter(pk=int(id)).first() if is_number else None
+    seen = _seen(request)
+    job = seen.filter(pk=int(id)).first() if is_number else None
     if job is None:
         raise Refusal(404, "Task not found", 404)
     return job
@@ -137,17 +141,6 @@ def _find_provider(text: str) -> Provider:
 
 def _next_id() -> int:
     return (Job.objects.aggregate(newest=Max("id"))["newest"] or 0) + 1
-
-
-def file_response(job: Job) -> StreamingHttpResponse:
-    """A task's file, never as a whole in memory."""
-    headers = {
-        "Content-Disposition": f'attachment; filename="{job.file_name}"',
-        "Content-Length": str(job.file_size),
-        "Cache-Control": "no-store",
-    }
-    content_type = f"{KINDS[job.kind].file_type}; charset=utf-8"
-    return StreamingHttpResponse(jobs.read_file(job), headers=headers, content_type=content_type)
 
 
 def public(job: Job) -> JSON:
