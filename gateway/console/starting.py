@@ -159,7 +159,7 @@ class TaskButtons(ConsoleAdmin):
     def check_all(self, request: HttpRequest) -> HttpResponse:
         return redirect(start_url(CHECK))
 
-    @action("Export", icon=PAGES[CHARGES].icon, permissions=["charges"])
+    @action("Export charges", icon=PAGES[CHARGES].icon, permissions=["charges"])
     def export_charges(self, request: HttpRequest) -> HttpResponse:
         return redirect(start_url(CHARGES))
 

@@ -12,6 +12,7 @@ from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils import timezone
+from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
@@ -144,7 +145,7 @@ class JobAdmin(TaskButtons, ReadOnlyAdmin):
 
     @display(description="took")
     def took(self, job: Job) -> str:
-        return _took(job)
+        return format_html('<span data-live="took-{}">{}</span>', job.pk, _took(job))
 
 
 def _may_read(request: HttpRequest, job: Job) -> bool:

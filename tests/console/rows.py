@@ -9,10 +9,13 @@ from uuid import uuid4
 
 from django.utils import timezone
 
-from accounts.models import ApiKey, Charge, Outcome, State, UsageSource
+from accounts.models import ApiKey, Charge, Outcome, State, UsageSource, User
 from accounts.services import keys
 from accounts.services.ledger.decisions import first_of_month
+from accounts.services.principals import of_user
+from common import jobs
 from common.money import cost_units, to_units, to_usd
+from gateway.jobs import runner, starting
 from providers.models import AIModel, Kind, Provider, ProviderKey
 
 PRICED = {
@@ -88,6 +91,20 @@ def history(days: int = 30, most_per_day: int = 90, seed: int = 7) -> None:
     in_order = sorted(range(len(times)), key=times.__getitem__)
     save([charges[place] for place in in_order], [times[place] for place in in_order])
     _count_up(callers)
+
+
+def tasks(operator: User) -> None:
+    """A background task in each state, as workers would have left them."""
+    by = of_user(operator)
+    runner.run(starting.export_config(by=by).pk)
+    runner.run(starting.export_charges(by=by).pk)
+    runner.run(starting.check_providers(by=by).pk)
+    runner.run(starting.import_models(provider=Provider.objects.get(name="Team GPU server"), by=by).pk)
+    jobs.cancel(job=starting.import_models(provider=Provider.objects.get(name="OpenAI"), by=by))
+    running = jobs.claim(starting.check_providers(by=by).pk, lambda: False)
+    assert running
+    running.report(done=24, total=53, action="Checking Anthropic, OpenAI, Team GPU server", log="It begins")
+    starting.export_config(by=by)
 
 
 def _amount(quota: int | None) -> Decimal | None:

@@ -26,6 +26,8 @@ from accounts.services import keys  # noqa: E402
 from accounts.services.ledger import writer  # noqa: E402
 from chat.models import Thread  # noqa: E402
 from chat.services import probes  # noqa: E402
+from common.models import Job  # noqa: E402
+from gateway.jobs.kinds import KINDS  # noqa: E402
 from providers.models import AIModel, Provider  # noqa: E402
 from tests import factories  # noqa: E402
 from tests.console import rows  # noqa: E402
@@ -71,6 +73,7 @@ def everything(browser: Browser, url: str, operator: User, folder: Path) -> None
         _filters(visit, folder / f"filters-{size}-{theme}.png")
         _secret(visit, folder / f"secret-{size}-{theme}.png")
         _probe(visit, folder / f"probe-{size}-{theme}.png")
+        _tasks(visit, folder, f"{size}-{theme}.png")
         print("\n".join(visit.complaints))
 
 
@@ -110,6 +113,16 @@ def _probe(visit: Visit, path: Path) -> None:
     visit.picture(path)
 
 
+def _tasks(visit: Visit, folder: Path, ending: str) -> None:
+    """Not `_paths`: pages that refresh themselves never fall silent."""
+    names = {job.pk: f"task-{job.kind}-{job.state}" for job in Job.objects.all()}
+    pages = {name: reverse("admin:common_job_change", args=[pk]) for pk, name in names.items()}
+    pages |= {f"task-start-{kind}": reverse("admin:common_job_start", args=[kind]) for kind in KINDS}
+    for name, path in {"tasks": reverse("admin:common_job_changelist"), **pages}.items():
+        visit.page.goto(path)
+        visit.picture(folder / f"{name}-{ending}")
+
+
 def main(folder: str = "") -> None:
     with served() as url, FakeOpenAI() as upstream, chromium() as browser:
         operator = User.objects.create_superuser("operator", password="x")
@@ -121,6 +134,7 @@ def main(folder: str = "") -> None:
         factories.model(model.provider, "unpriced", price_in=None, price_out=None)
         probes.test_model(model=model)
         keys.recharge(key=ApiKey.objects.get(name="intern"), amount=rows.Decimal(25), note="invoice 7")
+        rows.tasks(operator)
         everything(browser, url, operator, Path(folder))
 
 
