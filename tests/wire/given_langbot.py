@@ -11,7 +11,7 @@ from accounts.errors import LockedOut, PersonRefused
 from accounts.models import ApiKey, Scope, User
 from accounts.services import keys, people, tokens
 from tests import factories
-from tests.wire import given_langbot_tasks
+from tests.wire import given_langbot_models, given_langbot_tasks
 from tests.wire.world import World
 
 HERE = {"REMOTE_ADDR": "127.0.0.1"}  # where the recorded requests come from
@@ -88,7 +88,11 @@ def _until(end: type[PersonRefused], attempt: Callable[[], object]) -> None:
             continue
 
 
-GIVEN: dict[str, Callable[[World], Any]] = {
-    each.__name__: each
-    for each in (account, clerk, manager, caller, secret, apikey, revoked, recovery, locked_out, guessed)
-} | given_langbot_tasks.GIVEN
+GIVEN: dict[str, Callable[[World], Any]] = (
+    {
+        each.__name__: each
+        for each in (account, clerk, manager, caller, secret, apikey, revoked, recovery, locked_out, guessed)
+    }
+    | given_langbot_tasks.GIVEN
+    | given_langbot_models.GIVEN
+)

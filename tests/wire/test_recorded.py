@@ -1,24 +1,25 @@
 """Every recorded request is answered as its recording says.
 
 A file: {"source", "given": [set-ups], "as": [who], "request": {"method", "path", "headers", "body"}, "response":
-{"status", "headers", "body"}}; a body that is no JSON is given as {"text": …}. `matching` has the placeholders.
+{"status", "headers", "body"}, "violations": [what the fake upstream complains of]}; a body that is no JSON is given as
+{"text": …}. `matching` has the placeholders.
 """
 
 import importlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.test import Client
 
-from tests.fakes.openai import FakeOpenAI
+from tests.fakes.kinds import FakeKinds
 from tests.wire.matching import differences, filled
 from tests.wire.world import World
 
 HERE = Path(__file__).parent
-FIELDS = {"source", "given", "as", "request", "response"}
+FIELDS = {"source", "given", "as", "request", "response", "violations"}
 EVERYBODY = ("key", "user")
 
 
@@ -37,7 +38,7 @@ def set_ups(dialect: str) -> dict[str, Callable[[World], Any]]:
 
 
 @pytest.mark.parametrize(("path", "who"), recordings())
-def test_the_answer_is_the_recorded_one(path: Path, who: str, upstream: FakeOpenAI, database: None) -> None:
+def test_the_answer_is_the_recorded_one(path: Path, who: str, upstream: FakeKinds, database: None) -> None:
     recording = json.loads(path.read_text())
     assert set(recording) <= FIELDS and recording["source"], "an unknown field would be passed over"
     world = World(upstream)
@@ -51,7 +52,14 @@ def test_the_answer_is_the_recorded_one(path: Path, who: str, upstream: FakeOpen
     assert not list(differences(expected["body"], body_of(answer)))
     for header, value in expected.get("headers", {}).items():
         assert not list(differences(value, answer.headers.get(header), header))
-    assert not upstream.violations
+    assert upstream.violations == recording.get("violations", [])
+
+
+@pytest.fixture
+def upstream() -> Iterator[FakeKinds]:
+    """One that serves every kind of model."""
+    with FakeKinds() as fake:
+        yield fake
 
 
 def send(request: dict[str, Any], credentials: dict[str, str]) -> Any:

@@ -8,6 +8,7 @@ from rest_framework.serializers import DictField, Field, IntegerField, JSONField
 
 from gateway.dialects.langbot.bodies import Text
 from gateway.dialects.langbot.reasoning import checked_reasoning
+from gateway.dialects.langbot.refusals import Refusal
 
 JSON = dict[str, Any]
 Untyped = Field[Any, Any, Any, Any]
@@ -54,7 +55,10 @@ def _group(entry: Any) -> tuple[str, list[str]]:
     return name, keys
 
 
-@extend_schema_field({**STRINGS, "example": ["vision", "func_call"]})
+WORDS: JSON = {"type": "array", "items": {"type": "string", "minLength": 1}, "example": ["vision", "func_call"]}
+
+
+@extend_schema_field(WORDS)
 class Abilities(Untyped):
     """Words; the order stays. A list in the list, as the documentation's sample has it, is taken for its words."""
 
@@ -77,7 +81,7 @@ class Reasoning(Untyped):
         try:
             return checked_reasoning(data)
         except Refused as error:
-            raise ValidationError(error.messages) from error
+            raise Refusal(400, " ".join(error.messages)) from error
 
 
 class Objects(DictField):
