@@ -82,11 +82,7 @@ class JobAdmin(TaskButtons, ReadOnlyAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        job = self.get_object(request, object_id)
-        if job is None:
-            raise Http404
-        if not self.has_view_permission(request, job):
-            raise PermissionDenied
+        job = self._find(request, object_id)
         context = {
             **self.admin_site.each_context(request),
             "title": str(job),
@@ -109,7 +105,7 @@ class JobAdmin(TaskButtons, ReadOnlyAdmin):
         return start_page(self, request, kind)
 
     def cancel(self, request: HttpRequest, pk: int) -> HttpResponse:
-        job = self._find(request, pk)
+        job = self._find(request, str(pk))
         if not _may_cancel(request):
             raise PermissionDenied
         if not jobs.cancel(job=job):
@@ -117,17 +113,17 @@ class JobAdmin(TaskButtons, ReadOnlyAdmin):
         return redirect("admin:common_job_change", pk)
 
     def file(self, request: HttpRequest, pk: int) -> HttpResponseBase:
-        job = self._find(request, pk)
+        job = self._find(request, str(pk))
         if not job.file_name:
             raise Http404
         if not _may_read(request, job):
             raise PermissionDenied
         return file_response(job)
 
-    def _find(self, request: HttpRequest, pk: int) -> Job:
+    def _find(self, request: HttpRequest, pk: str) -> Job:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        job: Job | None = self.get_object(request, str(pk))
+        job: Job | None = self.get_object(request, pk)
         if job is None:
             raise Http404
         return job

@@ -42,7 +42,8 @@ def _scan(task: Running, provider: Provider) -> list[Scanned]:
     try:
         return discovery.scan(provider=provider)
     except ScanFailed as error:
-        task.report(log=str(error))
+        if str(error) != error.reason:
+            task.report(log=str(error))
         raise JobFailed(f"{error.reason.rstrip('.')}.") from error
 
 
