@@ -9,8 +9,10 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 from openai import OpenAI
 
 from bench.postgres import PostgresServer
@@ -103,6 +105,37 @@ def test_an_ended_model_is_started_again(tmp_path: Path) -> None:
 
 def model_of(up: Up) -> int:
     return next(pid for pid in up.children() if b"providers.local.server" in Path(f"/proc/{pid}/cmdline").read_bytes())
+
+
+def worker_of(up: Up) -> int:
+    return next(pid for pid in up.children() if b"\0work\0" in Path(f"/proc/{pid}/cmdline").read_bytes())
+
+
+def test_a_background_task_is_done_and_an_ended_worker_started_again(tmp_path: Path) -> None:
+    with Up(tmp_path, free_port(), EMBEDDED_MODEL="false") as up:
+        up.wait_until_ready()
+        assert done_by(up)["result"] == {"providers": 0, "keys": 0, "well": 0, "failed": []}
+        os.kill(worker_of(up), signal.SIGKILL)
+        up.wait_for("The worker for background tasks ended (code 137) and is started again.")
+        assert done_by(up)["status"] == "succeeded"
+        children = up.children()
+        assert up.stop() == 0
+        assert are_gone(children)
+
+
+def done_by(up: Up) -> dict[str, Any]:
+    """A check of all providers, from its start to its end."""
+    api, headers = f"{up.secrets['url']}/api/v1", {"X-API-Key": up.secrets["api_key"]}
+    id = requests.post(f"{api}/provider/check", headers=headers, timeout=10).json()["data"]["task_id"]
+    deadline = time.monotonic() + 30
+    while (task := ask(f"{api}/system/tasks/{id}", headers))["status"] == "running":
+        assert time.monotonic() < deadline, up.output
+        time.sleep(0.1)
+    return task
+
+
+def ask(url: str, headers: dict[str, str]) -> dict[str, Any]:
+    return dict(requests.get(url, headers=headers, timeout=10).json()["data"])
 
 
 def test_stopped_and_started_again_it_is_the_same_gateway(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ class ImportSerializer(Serializer[Any]):
         help_text="As the scan names them. Absent or null: all.",
     )
     prefix = Text(
-        required=False, allow_blank=True, max_length=100, help_text="Put before each public name, such as azure/."
+        required=False, allow_blank=True, max_length=100, help_text="Put before each public name, such as acme/."
     )
 
 
