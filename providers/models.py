@@ -12,7 +12,7 @@ from common.fields import EncryptedTextField
 from common.models import ConfigQuerySet, ConfigRow
 from common.money import MoneyField
 from providers import catalog, policies
-from providers.requesters.forms import Endpoint
+from providers.policies import ReasoningEffort
 
 
 def check_base_url(value: str) -> None:
@@ -176,15 +176,6 @@ class UnknownParams(models.TextChoices):
     REFUSE = "refuse", "Refuse the call"
 
 
-class ReasoningEffort(models.TextChoices):
-    NONE = "none", "None"
-    MINIMAL = "minimal", "Minimal"
-    LOW = "low", "Low"
-    MEDIUM = "medium", "Medium"
-    HIGH = "high", "High"
-    XHIGH = "xhigh", "Extra high"
-
-
 MODEL_NAMES = 'model names, such as ["gpt-4o-mini"]'
 # Columns that hold a JSON list of texts, and of which.
 LISTS = {
@@ -310,7 +301,7 @@ class AIModel(ConfigRow):
         if not isinstance(self.extra_args, dict):
             raise ValidationError({"extra_args": "Give a JSON object."})
         provider = self._known_provider()
-        place = _place(provider) if provider else None
+        place = (provider.address, provider.config) if provider else None
         if problems := policies.problems(self.extra_args, self.kind, place):
             raise ValidationError({"extra_args": problems})
         if provider and (refusal := catalog.kind_refusal(provider.requester, self.kind)) and not self._stands_so():
@@ -335,11 +326,6 @@ class AIModel(ConfigRow):
     def save(self, *args: Any, **kwargs: Any) -> None:
         self.upstream_name = self.upstream_name or self.name
         super().save(*args, **kwargs)
-
-
-def _place(provider: Provider) -> Endpoint:
-    """Where its calls go; without its key, which nothing here needs."""
-    return Endpoint(provider.address, "", config=provider.config if isinstance(provider.config, dict) else {})
 
 
 def _rested(of: type[models.Model]) -> Any:

@@ -11,12 +11,15 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
+from django.db.models import TextChoices
+
 from providers.requesters.call import Timeouts
 from providers.requesters.errors import EgressRefused
 from providers.requesters.forms import Endpoint
 from providers.requesters.rerank_address import OPERATORS_ONLY, PATH, URL, address
 
 JSON = dict[str, Any]
+Place = tuple[str, Any]  # a provider's address and its settings
 
 RERANK = "rerank"
 POLICY, REASONING, BODY = "request_policy", "reasoning_config", "extra_body"
@@ -77,6 +80,18 @@ SETTINGS: dict[str, Setting] = {
     "conversation_header": ANYTHING,
 }
 STEERING = frozenset({POLICY, REASONING, BODY, *ARGUMENTS, *OPERATORS_ONLY})
+
+
+class ReasoningEffort(TextChoices):
+    """The inner form's efforts."""
+
+    NONE = "none", "None"
+    MINIMAL = "minimal", "Minimal"
+    LOW = "low", "Low"
+    MEDIUM = "medium", "Medium"
+    HIGH = "high", "High"
+    XHIGH = "xhigh", "Extra high"
+
 
 # A reasoning level as an effort, which is what the inner form has for it.
 EFFORTS = {
@@ -146,9 +161,9 @@ def _said(given: Mapping[str, Any], table: Mapping[str, Setting]) -> Iterator[tu
 # What is wrong with them
 
 
-def problems(extra_args: Mapping[str, Any], kind: str, provider: Endpoint | None) -> list[str]:
-    """In words, each about one argument. `provider` is where its calls go, if that is known: a reranker's own URL must
-    not lead its key away from there."""
+def problems(extra_args: Mapping[str, Any], kind: str, place: Place | None) -> list[str]:
+    """In words, each about one argument. `place` is where its calls go, if that is known: a reranker's own URL must not
+    lead its provider's key away from there."""
     policy = extra_args.get(POLICY)
     return [
         *_not_ours(extra_args),
@@ -157,7 +172,7 @@ def problems(extra_args: Mapping[str, Any], kind: str, provider: Endpoint | None
         *_unknown(policy),
         *_wrong_reasoning(extra_args),
         *_no_object(extra_args, BODY),
-        *_wrong_address(extra_args, kind, provider),
+        *_wrong_address(extra_args, kind, place),
     ]
 
 
@@ -192,24 +207,23 @@ def _wrong_reasoning(args: Mapping[str, Any]) -> Iterator[str]:
         yield f"{REASONING}.budget_tokens must be a whole number above 0, with the level enabled."
 
 
-def _wrong_address(args: Mapping[str, Any], kind: str, provider: Endpoint | None) -> Iterator[str]:
+def _wrong_address(args: Mapping[str, Any], kind: str, place: Place | None) -> Iterator[str]:
     given = {name: args[name] for name in (URL, PATH) if args.get(name) not in (None, "")}
     if not given:
         return
     if kind != RERANK:
         yield f"{' and '.join(given)}: only a rerank model has one."
         return
-    if leads_away := _leads_away(given, provider):
+    if place and (leads_away := _leads_away(given, *place)):
         yield leads_away
     if isinstance(given.get(PATH), str) and not _is_below(given[PATH]):
         yield f"{PATH} must be a path below the base URL, such as rerank."
 
 
-def _leads_away(given: JSON, provider: Endpoint | None) -> str:
+def _leads_away(given: JSON, base_url: str, config: Any) -> str:
     """The requester's own rule, which holds for each call, too."""
     try:
-        if provider:
-            address(provider, "", given)
+        address(Endpoint(base_url, "", config=config if isinstance(config, dict) else {}), "", given)
     except EgressRefused as error:
         return f"{error}."
     return ""

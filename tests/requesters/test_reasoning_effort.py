@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from providers.models import ReasoningEffort
+from providers.policies import ReasoningEffort
 from providers.requesters.anthropic import AnthropicRequester
 from providers.requesters.base import Endpoint, Requester
 from providers.requesters.bedrock import BedrockRequester
