@@ -59,7 +59,8 @@ def _put(wanted: Wanted) -> Provider:
     found = find(wanted.name)
     provider = _change(found, wanted) if found else _add(wanted)
     names = [name for name in dict.fromkeys(wanted.model_names) if name not in _names_of(provider)]
-    discovery.import_models(provider=provider, chosen=discovery.named(provider=provider, names=names))
+    named = discovery.named(provider=provider, names=names)
+    discovery.import_models(provider=provider, chosen=[each for each in named if not each.refusal])
     return provider
 
 
@@ -78,6 +79,7 @@ def _change(found: Provider, wanted: Wanted) -> Provider:
     if reason := catalog.refusal(provider.requester):
         raise ValidationError({"requester": reason})
     provider.full_clean()
+    providers.check_egress(provider.base_url)
     providers.change(provider=provider)
     replace_key(provider=provider, secret=wanted.secret)
     return provider

@@ -1,6 +1,5 @@
 """A request's body: a JSON object, checked by a serializer, or a refusal that names the field and the reason."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from rest_framework.request import Request
@@ -8,6 +7,7 @@ from rest_framework.serializers import CharField, Serializer
 
 from gateway.dialects.incoming import parse_object, read_body
 from gateway.dialects.langbot.refusals import GENERAL, Refusal
+from gateway.dialects.service import first_error, has_null_character
 
 JSON = dict[str, Any]
 
@@ -56,7 +56,7 @@ def parsed(
         raise Refusal(400, message or first_error(serializer.errors), code)
     values: JSON = serializer.validated_data
     for name, value in values.items():
-        if "\0" in "".join(texts_of(value)):
+        if has_null_character(value):
             raise Refusal(400, message or f"{name}: Null characters are not allowed.", code)
     return values
 
@@ -70,27 +70,3 @@ def json_object(request: Request, *, is_optional: bool = False) -> JSON:
     if kind not in JSON_TYPES and not (kind.startswith("application/") and kind.endswith("+json")):
         raise Refusal(415, "Send application/json.")
     return parse_object(raw)
-
-
-def first_error(errors: Any, at: str = "") -> str:
-    """A serializer's first error as "<field>: <reason>"; `at` is the path to it, its steps joined by dots."""
-    if isinstance(errors, dict):
-        name, inner = next(iter(errors.items()))
-        return first_error(inner, at if name == "non_field_errors" else f"{at}.{name}".strip("."))
-    if isinstance(errors, list):
-        place, inner = next((place, each) for place, each in enumerate(errors) if each)
-        return first_error(inner, f"{at}.{place}" if isinstance(inner, dict) else at)
-    return f"{at}: {errors}" if at else str(errors)
-
-
-def texts_of(value: Any) -> Iterator[str]:
-    """Every text in a value, names of fields included. A body's depth is bounded where it is read."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for name, inner in value.items():
-            yield str(name)
-            yield from texts_of(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from texts_of(inner)

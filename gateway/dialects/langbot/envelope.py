@@ -5,82 +5,48 @@ Keys are sorted, separators compact, a newline ends the body: some clients compa
 
 import logging
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
 import orjson
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import JSONParser
-from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSetMixin
 
 from accounts.models import User
-from accounts.services.principals import Principal
-from gateway.dialects.incoming import discard_body
 from gateway.dialects.langbot.authentication import EitherAuthentication
 from gateway.dialects.langbot.bodies import parsed
 from gateway.dialects.langbot.refusals import Refusal, refusal_of
+from gateway.dialects.service import BytesJSON, ServiceView, principal_of
 
 __all__ = ["DialectView", "DialectViewSet", "ok", "parsed", "person_of", "principal_of", "time_text"]
 
 logger = logging.getLogger(__name__)
 
 LONGEST_REQUEST_ID = 128
-OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
 
 
-class SortedJSON(BaseRenderer):
-    media_type = "application/json"
-    format = "json"
-    charset = None  # bytes: the content type goes without one
-
-    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
-        return orjson.dumps(data, option=OPTIONS)
+class SortedJSON(BytesJSON):
+    options = orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
 
 
-class WhateverIsAsked(BaseContentNegotiation):
-    """There is one shape; an Accept header is no reason to refuse."""
-
-    def select_parser(self, request: Request, parsers: Any) -> Any:
-        return parsers[0]
-
-    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
-        return renderers[0], renderers[0].media_type
-
-
-class DialectView(APIView):
-    """The base of this dialect's views: a key or a token is asked for, every answer and refusal is in the envelope.
-
-    `scopes`: what the caller must hold, by method; a method without one is open to whoever has authenticated.
-    """
+class DialectView(ServiceView):
+    """The base of this dialect's views: a key or a token is asked for, every answer and refusal is in the envelope."""
 
     authentication_classes: Sequence[type[BaseAuthentication]] = (EitherAuthentication,)
-    permission_classes = ()
     parser_classes = (JSONParser,)  # for the OpenAPI document; `parsed` reads the body itself
     renderer_classes = (SortedJSON,)
-    content_negotiation_class = WhateverIsAsked
-    http_method_names = ["get", "post", "put", "patch", "delete", "head"]
-    scopes: Mapping[str, str] = {}
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        if (request.method or "").lower() not in map(str.lower, self.allowed_methods):
-            self.http_method_not_allowed(request)  # before anybody is asked who they are
-        super().initial(request, *args, **kwargs)
-        scope = self.scopes.get("GET" if request.method == "HEAD" else request.method or "")
-        if scope and not principal_of(request).may(scope):
-            raise Refusal(403, f"Missing Workspace permission: {scope}", "permission_denied")
+    def lacking(self, scope: str) -> Exception:
+        return Refusal(403, f"Missing Workspace permission: {scope}", "permission_denied")
 
     def get_exception_handler(self) -> Any:
         return refuse
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        if response.status_code >= 400:
-            discard_body(request._request)
         answer = super().finalize_response(request, response, *args, **kwargs)
         answer["X-Request-Id"] = request_id_of(request)
         return answer
@@ -88,11 +54,6 @@ class DialectView(APIView):
 
 class DialectViewSet(ViewSetMixin, DialectView):
     """The same with a method for each action: list, create, retrieve and so on."""
-
-
-def principal_of(request: Request) -> Principal:
-    """Who calls; set by the view's authentication."""
-    return cast(Principal, request.user)
 
 
 def person_of(request: Request) -> User:

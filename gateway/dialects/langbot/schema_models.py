@@ -115,7 +115,7 @@ WRONG = refusals(
     "A field is missing or wrong; nothing is stored",
     ("name: This field is required.", -1),
     ("name: A model of this name and kind exists on this provider already.", -1),
-    ("Provider anthropic-messages does not support text-embedding models", -1),
+    ("Provider openai-chat-completions does not support rerank models", -1),
     ("Masked secret has no existing value", -1),
 )
 FAILED = refusals(

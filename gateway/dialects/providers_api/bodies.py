@@ -7,6 +7,7 @@ from rest_framework.serializers import Serializer
 
 from gateway.dialects.incoming import parse_object, read_body
 from gateway.dialects.providers_api.refusals import invalid
+from gateway.dialects.service import first_error, has_null_character
 
 JSON = dict[str, Any]
 
@@ -15,7 +16,7 @@ def body_of(request: Request) -> JSON:
     """The body as a JSON object, whatever its content type says; none is an empty one. Raises Refusal or BodyError."""
     raw = read_body(request._request)
     body = parse_object(raw) if raw.strip() else {}
-    if not _is_storable(body):
+    if has_null_character(body):
         raise invalid("Null characters are not allowed.")
     return body
 
@@ -35,23 +36,3 @@ def _checked(serializer: Serializer[Any]) -> JSON:
         raise invalid(first_error(serializer.errors))
     values: JSON = serializer.validated_data
     return values
-
-
-def first_error(errors: Any, at: str = "") -> str:
-    """A serializer's first error as "<field>: <reason>"; `at` is the path to it, its steps joined by dots."""
-    if isinstance(errors, dict):
-        name, inner = next(iter(errors.items()))
-        return first_error(inner, f"{at}.{name}".strip("."))
-    if isinstance(errors, list):
-        place, inner = next((place, each) for place, each in enumerate(errors) if each)
-        return first_error(inner, f"{at}.{place}" if isinstance(inner, dict) else at)
-    return f"{at}: {errors}" if at else str(errors)
-
-
-def _is_storable(value: Any) -> bool:
-    """Not every database takes NUL in a text. The body's depth is bounded where it is read."""
-    if isinstance(value, dict):
-        return all(_is_storable(name) and _is_storable(each) for name, each in value.items())
-    if isinstance(value, list):
-        return all(map(_is_storable, value))
-    return "\0" not in value if isinstance(value, str) else True

@@ -1,93 +1,48 @@
 """The shape of every refusal: {"error": …, "code": …}. Answers have none in common: each is an object of its own."""
 
 import logging
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any
 
-import orjson
 from django.core.exceptions import ValidationError
 from django.db import InterfaceError, OperationalError
-from drf_spectacular.openapi import AutoSchema
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import APIException, MethodNotAllowed
-from rest_framework.negotiation import BaseContentNegotiation
-from rest_framework.renderers import BaseRenderer
-from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from accounts.errors import EmailTaken, LedgerUnavailable, NotAllowed
-from accounts.services.principals import Principal
-from gateway.dialects.incoming import BodyError, BodyTooLarge, BodyTooSlow, discard_body
+from gateway.dialects.incoming import BodyError, BodyTooLarge, BodyTooSlow
 from gateway.dialects.openai.schema import SECURITY
 from gateway.dialects.providers_api.authentication import AdminAuthentication
 from gateway.dialects.providers_api.refusals import Refusal, forbidden, invalid
+from gateway.dialects.service import BytesJSON, PlainSchema, ServiceView, principal_of
+
+__all__ = ["DialectView", "principal_of", "refuse"]
 
 logger = logging.getLogger(__name__)
 
 UNAVAILABLE = "The database does not answer. Try again shortly."
 
 
-class PlainJSON(BaseRenderer):
-    media_type = "application/json"
-    format = "json"
-    charset = None  # bytes: the content type goes without one
-
-    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
-        return orjson.dumps(data)
-
-
-class WhateverIsAsked(BaseContentNegotiation):
-    """There is one shape; an Accept header is no reason to refuse."""
-
-    def select_parser(self, request: Request, parsers: Any) -> Any:
-        return parsers[0]
-
-    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
-        return renderers[0], renderers[0].media_type
-
-
-class KeyedSchema(AutoSchema):
+class KeyedSchema(PlainSchema):
     """How credentials are sent has been described once, with the traffic."""
 
     def get_auth(self) -> list[dict[str, list[str]]]:
         return SECURITY if self.view.authentication_classes else []
 
 
-class DialectView(APIView):
-    """The base of this dialect's views: a key or a token is asked for, and every refusal has this dialect's shape.
-
-    `scopes`: what the caller must hold, by method; a method without one is open to whoever has authenticated.
-    """
+class DialectView(ServiceView):
+    """The base of this dialect's views: a key or a token is asked for, and every refusal has this dialect's shape."""
 
     authentication_classes: Sequence[type[BaseAuthentication]] = (AdminAuthentication,)
-    permission_classes = ()
-    renderer_classes = (PlainJSON,)
-    content_negotiation_class = WhateverIsAsked
-    http_method_names = ["get", "post", "put", "patch", "delete", "head"]
+    renderer_classes = (BytesJSON,)
     schema = KeyedSchema()
-    scopes: Mapping[str, str] = {}
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        if (request.method or "").lower() not in map(str.lower, self.allowed_methods):
-            self.http_method_not_allowed(request)  # before anybody is asked who they are
-        super().initial(request, *args, **kwargs)
-        scope = self.scopes.get("GET" if request.method == "HEAD" else request.method or "")
-        if scope and not principal_of(request).may(scope):
-            raise forbidden(f"This needs the right {scope}.")
+    def lacking(self, scope: str) -> Exception:
+        return forbidden(f"This needs the right {scope}.")
 
     def get_exception_handler(self) -> Any:
         return refuse
-
-    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        if response.status_code >= 400:
-            discard_body(request._request)
-        return super().finalize_response(request, response, *args, **kwargs)
-
-
-def principal_of(request: Request) -> Principal:
-    """Who calls; set by the view's authentication."""
-    return cast(Principal, request.user)
 
 
 def refuse(error: Exception, context: dict[str, Any]) -> Response:
