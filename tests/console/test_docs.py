@@ -1,5 +1,6 @@
 """The OpenAPI document describes the traffic that is really there."""
 
+import re
 from io import StringIO
 from typing import Any
 
@@ -8,9 +9,14 @@ import yaml
 from django.core.management import call_command
 from django.test import Client
 from django.urls import Resolver404, resolve
+from django.urls.resolvers import RoutePattern
 
 from gateway.dialects.base import TIMEOUT_HEADERS
+from gateway.dialects.langbot import urls as langbot
+from gateway.dialects.langbot.envelope import Unknown
 from gateway.dialects.openai import errors, views
+from gateway.dialects.providers_api import health
+from gateway.dialects.providers_api import urls as providers_api
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +45,24 @@ def test_it_is_valid_and_names_every_path(schema: Any) -> None:
     }
 
 
+CATCH_ALLS = (views.unknown, health.not_found)
+
+
 def test_every_path_is_routed(schema: Any) -> None:
     for path in schema["paths"]:
         try:
-            assert resolve(path.replace("{model}", "x")).func is not views.unknown
+            found = resolve(re.sub(r"{\w+}", "7", path)).func
         except Resolver404:
             pytest.fail(f"{path} is described, but there is no such path")
+        assert found not in CATCH_ALLS and getattr(found, "view_class", None) is not Unknown, path
+
+
+def test_every_path_of_the_service_apis_is_described(schema: Any) -> None:
+    described = {re.sub(r"{\w+}", "*", path) for path in schema["paths"]}
+    for prefix, patterns in (("/api/v1/", langbot.urlpatterns), ("/api/", providers_api.urlpatterns)):
+        routes = [prefix + str(each.pattern) for each in patterns if isinstance(each.pattern, RoutePattern)]
+        assert len(routes) > 20
+        assert {re.sub(r"<\w+:\w+>", "*", route) for route in routes} <= described
 
 
 def test_every_refusal_is_described(schema: Any) -> None:
