@@ -29,7 +29,7 @@ from gateway.wsgi import application
 from tests.fakes.openai import FakeOpenAI
 from tests.gateway.made_up import CALLERS, Rows, only_loopback
 
-CALLS = 800
+CALLS = 10_000
 SHARDS = 8
 AT_ONCE = 25  # calls of one operation before the rows are made whole again
 PARAMETER = re.compile(r"\{(\w+)\}")
@@ -41,7 +41,7 @@ CHECKS: list[CheckFunction] = [
     response_schema_conformance,
 ]
 
-pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("database")]
+pytestmark = [pytest.mark.made_up, pytest.mark.timeout(900), pytest.mark.usefixtures("database")]
 
 
 @pytest.fixture(scope="module")
