@@ -1,5 +1,6 @@
 """The scan of a provider and the import of its models, a batch at a time."""
 
+import time
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -13,7 +14,8 @@ from providers.services.discovery import ScanFailed, Scanned
 
 JSON = dict[str, Any]
 
-AT_ONCE = 50  # models: each batch is a transaction, and a new version of the configuration
+AT_ONCE = 100  # models: one short transaction
+PAUSE_SECONDS = 0.5  # each batch is a new version of the configuration, which every process reads before its next call
 MOST_TOLD = 100
 
 
@@ -31,6 +33,7 @@ def import_models(task: Running) -> JSON:
     fresh = [each for each in chosen if not each.already_added]
     task.report(done=len(chosen) - len(fresh), total=len(chosen))
     for start in range(0, len(fresh), AT_ONCE):
+        time.sleep(PAUSE_SECONDS if start else 0)
         task.go_on()
         batch = fresh[start : start + AT_ONCE]
         memory = _take(task, provider, batch, memory)
