@@ -1,10 +1,10 @@
 """A provider's keys as programs see them: one list of secrets, masked on the way out and kept when a mask comes back.
 
-A secret belongs to the place it was entered for. So masks never carry one to an address of another origin; only a
-secret that is sent in clear together with the new address is used there.
+A secret belongs to the place it was entered for. So a mask never switches a key on that is off, and never carries one
+to an address of another origin; only a secret that is sent in clear together with the new address is used there.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
 
 from django.core.exceptions import ValidationError
@@ -13,6 +13,9 @@ from providers.models import Provider, ProviderKey
 
 MASK = "***"
 NO_VALUE = "Masked secret has no existing value"
+USUAL_NAME = "default"
+# In a provider's metadata: the keys' ids as they were listed last. A mask means a place in that list.
+ORDER = "key_order"
 Entry = ProviderKey | str  # a row that stays, or the secret of a new one
 
 
@@ -24,14 +27,26 @@ def normalised(secrets: Iterable[str]) -> list[str]:
     ]
 
 
+def in_clear(secrets: Iterable[str]) -> list[str]:
+    """Those that are no masks."""
+    return [secret for secret in normalised(secrets) if secret != MASK]
+
+
+def has_mask(given: Iterable[str]) -> bool:
+    return MASK in normalised(given)
+
+
 def rows_of(provider: Provider) -> list[ProviderKey]:
     """In the order in which they are listed. Deferred, as a secret that can't be decrypted must not hide the rest."""
-    return list(provider.keys.defer("secret").order_by("id")) if provider.pk else []
+    rows = list(provider.keys.defer("secret").order_by("id")) if provider.pk else []
+    places = {pk: place for place, pk in enumerate(provider.metadata.get(ORDER, ()))}
+    return sorted(rows, key=lambda row: places.get(row.pk, len(places)))
 
 
-def secrets_of(provider: Provider) -> list[str]:
-    """Those that can be read."""
-    return [secret for row in rows_of(provider) if (secret := row.readable_secret) is not None]
+def opens_with(provider: Provider, secrets: Iterable[str]) -> bool:
+    """Whether just these are its keys, and all of them are on."""
+    rows = rows_of(provider)
+    return all(row.is_enabled for row in rows) and {row.readable_secret for row in rows} == set(secrets)
 
 
 def resolved(given: Sequence[str], rows: Sequence[ProviderKey]) -> list[Entry]:
@@ -41,41 +56,66 @@ def resolved(given: Sequence[str], rows: Sequence[ProviderKey]) -> list[Entry]:
     """
     by_secret = {row.readable_secret: row for row in rows}
     entries: list[Entry] = []
-    for place, secret in enumerate(normalised(given)):
+    for place, secret in enumerate(each.strip() for each in given):
         if secret == MASK and place >= len(rows):
             raise ValidationError(NO_VALUE)
-        entries.append(rows[place] if secret == MASK else by_secret.get(secret, secret))
+        if secret:
+            entries.append(rows[place] if secret == MASK else by_secret.get(secret, secret))
     return list(dict.fromkeys(entries))
 
 
-def has_mask(given: Iterable[str]) -> bool:
-    return MASK in normalised(given)
-
-
-def store(*, provider: Provider, entries: Sequence[Entry], entered: Sequence[str] = ()) -> None:
+def store(
+    *,
+    provider: Provider,
+    entries: Sequence[Entry],
+    entered: Sequence[str] = (),
+    names: Mapping[str, str] | None = None,
+) -> None:
     """Make these the provider's keys: rows that stay keep their names, weights and rests, the others go.
 
-    `entered`: secrets that were sent in clear, whose rows are switched on again.
+    `entered`: the list as it was sent; rows whose secrets are in it in clear are switched on. `names`: what to call
+    the rows of new secrets.
     """
     kept = [entry.pk for entry in entries if isinstance(entry, ProviderKey)]
     for row in rows_of(provider):
         if row.pk not in kept:
             row.delete()
-    _switch_on(entries, frozenset(entered))
-    names = _free_names(provider)
-    for secret in (entry for entry in entries if isinstance(entry, str)):
-        key = ProviderKey(provider=provider, name=next(names), secret=secret)
-        key.full_clean()
-        key.save()
+    _switch_on(entries, in_clear(entered))
+    rows = [_row(provider, entry, names or {}) for entry in entries]
+    _keep_order(provider, [row.pk for row in rows])
 
 
-def _switch_on(entries: Iterable[Entry], entered: frozenset[str]) -> None:
+def _switch_on(entries: Iterable[Entry], entered: Sequence[str]) -> None:
     for row in entries:
         if isinstance(row, ProviderKey) and row.readable_secret in entered:
             row.is_enabled = True
             row.save(update_fields=["is_enabled", "updated_at"])
 
 
-def _free_names(provider: Provider) -> Iterator[str]:
+def _row(provider: Provider, entry: Entry, names: Mapping[str, str]) -> ProviderKey:
+    if isinstance(entry, ProviderKey):
+        return entry
+    key = ProviderKey(provider=provider, name=_free_name(provider, names.get(entry, "")), secret=entry)
+    key.full_clean()
+    key.save()
+    return key
+
+
+def _free_name(provider: Provider, wanted: str) -> str:
+    """With a number where it is taken."""
+    wanted = wanted.strip()[:200] or USUAL_NAME
     taken = set(provider.keys.values_list("name", flat=True))
-    return (name for number in count(1) if (name := f"key {number}") not in taken)
+    return next(name for name in _numbered(wanted) if name not in taken)
+
+
+def _numbered(name: str) -> Iterator[str]:
+    return (name if number == 1 else f"{name} {number}" for number in count(1))
+
+
+def _keep_order(provider: Provider, order: list[int]) -> None:
+    wanted = order if order != sorted(order) else None
+    if wanted == provider.metadata.get(ORDER):
+        return
+    others = {name: value for name, value in provider.metadata.items() if name != ORDER}
+    provider.metadata = {**others, ORDER: wanted} if wanted else others
+    provider.save(update_fields=["metadata", "updated_at"])

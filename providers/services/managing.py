@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import IntegrityError, transaction
 
-from providers.models import AIModel, Provider
+from providers.models import AIModel, Kind, Provider
 from providers.services import connections, keyrings, providers
 from providers.services.connections import Connection
 
@@ -16,33 +16,33 @@ NAME_TAKEN = "A provider of this name exists already."
 
 def add_provider(*, name: str, connection: Connection) -> Provider:
     """Raises ValidationError, and stores nothing then."""
-    if connection.secrets and keyrings.has_mask(connection.secrets):
-        raise ValidationError(keyrings.NO_VALUE)
+    secrets = connections.new_secrets(connection)
     with told_duplicate(name=NAME_TAKEN):
         provider = providers.add(
             name=name,
             requester=connection.requester or "",
             base_url=connection.base_url or "",
-            secrets=keyrings.normalised(connection.secrets or ()),
             config=dict(connection.config or {}),
         )
-        connections.change(provider=provider, connection=Connection(timeout=connection.timeout))
+        if connection.timeout is not None:
+            connections.change(provider=provider, connection=Connection(timeout=connection.timeout))
+        keyrings.store(provider=provider, entries=secrets, names=connection.names)
     return provider
 
 
 def change_provider(*, provider: Provider, name: str | None, connection: Connection) -> None:
     """For all of its models. `name` None: as it is. Raises ValidationError, and stores nothing then."""
     with told_duplicate(name=NAME_TAKEN):
-        connections.change(provider=provider, connection=connection)
-        row = Provider.objects.get(pk=provider.pk)
-        row.name = row.name if name is None else name
-        row.full_clean()
-        row.save(update_fields=["name", "updated_at"])
+        connections.change(provider=provider, connection=connection, name=name)
 
 
 def store(*, model: AIModel) -> AIModel:
-    """Insert or update, with everything checked. Raises ValidationError, and stores nothing then."""
+    """Insert or update, with everything checked. Raises ValidationError, and stores nothing then.
+
+    Raises Provider.DoesNotExist when its provider has gone meanwhile.
+    """
     with told_duplicate(name=DUPLICATE):
+        Provider.objects.select_for_update().get(pk=model.provider_id)
         model.full_clean()
         model.save()
     return model
@@ -80,9 +80,10 @@ class StillInUse(Exception):
 @transaction.atomic
 def remove_provider(*, provider: Provider, with_models: bool) -> None:
     """Its keys go with it. Raises StillInUse for the first kind of model that it has, unless they go too."""
+    # The models first, as whoever changes one locks it before its provider.
+    list(AIModel.objects.select_for_update().filter(provider=provider).order_by("pk").values_list("pk"))
     locked = Provider.objects.select_for_update().get(pk=provider.pk)
     kinds = set(locked.models.values_list("kind", flat=True))
     if kinds and not with_models:
-        order = [kind for kind, _ in AIModel._meta.get_field("kind").flatchoices]
-        raise StillInUse(min(kinds, key=order.index))
+        raise StillInUse(min(kinds, key=Kind.values.index))
     locked.delete()

@@ -1,6 +1,8 @@
 """Providers: added with their keys in one step, changed, and kept from addresses that may not be called."""
 
-from collections.abc import Sequence
+import re
+import socket
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,6 +13,12 @@ from django.db import transaction
 from providers import catalog
 from providers.models import Provider, ProviderKey
 from providers.requesters import addresses
+
+HEADERS = "headers"
+URL = re.compile(r"\s*https?:", re.IGNORECASE)
+PORTS = {"http": 80, "https": 443}
+
+Origin = tuple[str, str | None, int | None]
 
 
 def add(
@@ -29,7 +37,7 @@ def add(
         raise ValidationError({"requester": reason})
     provider = Provider(name=name, requester=catalog.canonical(requester), base_url=base_url, config=config or {})
     provider.full_clean()
-    check_egress(base_url)
+    check_egress(provider.address)
     with transaction.atomic():
         provider.save()
         for number, secret in enumerate(secrets, 1):
@@ -55,21 +63,58 @@ def change(*, provider: Provider) -> bool:
 
 
 def has_moved(before: Provider, after: Provider) -> bool:
-    """Whether calls go to another origin (RFC 6454) than before."""
-    return _origin(before.address) != _origin(after.address)
+    """Whether calls, or what they need, go to another origin (RFC 6454) than before: a setting may name a place, too,
+    such as where tokens are fetched, or where a reranker may live beside the rest."""
+    own, known = _origin(before.address), set(_named(before.config))
+    return _origin(after.address) != own or not set(_named(after.config)) <= {own, *known}
 
 
 def check_egress(base_url: str) -> None:
     """Raises ValidationError for an address that no call would be let through to. Names are judged when called."""
-    host = urlsplit(base_url).hostname or ""
-    try:
-        why = addresses.refusal(host, allow_private=settings.EGRESS_ALLOW_PRIVATE)
-    except ValueError:  # a name
-        return
+    why = _refusal(_host(base_url))
     if why:
         raise ValidationError({"base_url": f"This address may not be called: {why}."})
 
 
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port
+def _refusal(host: str) -> str | None:
+    allow_private = settings.EGRESS_ALLOW_PRIVATE
+    if host == "localhost" or host.endswith(".localhost"):  # RFC 6761
+        return None if allow_private else "loopback"
+    try:
+        return addresses.refusal(_dotted(host), allow_private=allow_private)
+    except ValueError:  # a name
+        return None
+
+
+def _dotted(host: str) -> str:
+    """127.1, 0x7f000001 and the like are addresses as well, to whoever connects."""
+    try:
+        return socket.inet_ntoa(socket.inet_aton(host)) if host.isascii() else host
+    except OSError:
+        return host
+
+
+def _host(url: str) -> str:
+    try:
+        return (urlsplit(url).hostname or "").rstrip(".")
+    except ValueError:  # no URL: whoever cleans the row says so
+        return ""
+
+
+def _named(config: Any) -> Iterator[Origin]:
+    """The origins that settings name. Headers are sent to the provider itself."""
+    if isinstance(config, dict):
+        config = [value for name, value in config.items() if name != HEADERS]
+    if isinstance(config, list):
+        for value in config:
+            yield from _named(value)
+    elif isinstance(config, str) and URL.match(config):
+        yield _origin(config.strip())
+
+
+def _origin(url: str) -> Origin:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme, parts.hostname, parts.port or PORTS.get(parts.scheme)
+    except ValueError:
+        return "", url, None

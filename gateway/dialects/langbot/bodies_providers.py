@@ -24,7 +24,6 @@ GROUPS: JSON = {
             "type": "array",
             "items": {
                 "type": "object",
-                "required": ["keys"],
                 "properties": {"name": {"type": "string"}, "keys": STRINGS},
             },
         },
@@ -36,15 +35,19 @@ GROUPS: JSON = {
 
 @extend_schema_field({**GROUPS, "description": "Secrets, or named lists of them. `***` keeps what is stored there."})
 class ApiKeys(Untyped):
-    """A list of secrets, one secret, or [{"name", "keys"}]; comes out as [(name, [secret])]."""
+    """A list of secrets, one secret, or [{"name", "keys"}]; comes out as [(name, [secret])].
 
-    def to_internal_value(self, data: Any) -> list[tuple[str, list[str]]]:
+    The documentation's sample, [{}], says nothing of keys: None.
+    """
+
+    def to_internal_value(self, data: Any) -> list[tuple[str, list[str]]] | None:
         entries = [data] if isinstance(data, str) else data
         if not isinstance(entries, list):
             raise ValidationError("Give a list of keys.")
         if all(isinstance(each, str) for each in entries):
             return [("default", entries)] if entries else []
-        return [_group(each) for each in entries]
+        groups = [_group(each) for each in entries]
+        return groups if any("keys" in each for each in entries) else None
 
 
 def _group(entry: Any) -> tuple[str, list[str]]:

@@ -1,6 +1,5 @@
 """A model's body into its row's columns, in both of this dialect's shapes (contract 1.7)."""
 
-from dataclasses import replace
 from typing import Any
 
 from chat.services import probes
@@ -9,14 +8,15 @@ from gateway.dialects.langbot.bodies_providers import JSON
 from gateway.dialects.langbot.connecting import connection_of
 from gateway.dialects.langbot.masks import unmasked
 from gateway.dialects.langbot.providers import find_provider
-from gateway.dialects.langbot.reasoning import EFFORTS, check_fit
+from gateway.dialects.langbot.reasoning import check_fit
 from gateway.dialects.langbot.refusals import Refusal
 from gateway.dialects.langbot.requesters import TYPES
 from gateway.dialects.langbot.shapes import PROGRAM, arguments_of, notes_of, reasoning_of
 from providers import catalog
 from providers.models import AIModel, Kind, Provider
+from providers.policies import effort_of
 from providers.services import connections, providers
-from providers.services.keyrings import NO_VALUE, has_mask, normalised
+from providers.services.keyrings import normalised
 
 VISION = "vision"
 CONTRADICTION = "requester: The provider that provider_uuid names has another requester."
@@ -25,11 +25,13 @@ NO_SOURCE = "provider_uuid: Give a provider_uuid, a provider, or a requester."
 
 def applied(model: AIModel, fields: JSON) -> AIModel:
     """The row with what the body says of the model itself; what it does not say stays. Raises ValidationError."""
+    before = (model.abilities, model.extra_args)
     _name(model, fields)
     _arguments(model, fields)
     if model.kind == Kind.LLM:
         _abilities(model, fields)
-        _reasoning(model, fields)
+        if _reasoning(model, fields) or (model.abilities, model.extra_args) != before:
+            check_fit(reasoning_of(model), model.abilities, model.extra_args)
         model.context_length = fields.get("context_length", model.context_length)
     if "description" in fields:
         model.description = fields["description"] or ""
@@ -45,14 +47,21 @@ def note(model: AIModel, **values: Any) -> None:
 
 
 def _name(model: AIModel, fields: JSON) -> None:
-    """A name is also what upstream calls it, unless `requester_config.model` says otherwise."""
-    is_the_same = model.upstream_name in ("", model.name)
-    model.name = fields.get("name", model.name)
-    told = (fields.get("requester_config") or {}).get("model")
+    """A name is also what upstream calls it, unless `requester_config.model` says otherwise, which is noted: what only
+    repeats what was shown for want of it says nothing."""
+    settings = fields.get("requester_config") or {}
+    told = settings.get("model")
     if not isinstance(told, str | None):
         raise Refusal(400, "requester_config.model: Give a text.")
-    if told or is_the_same:
-        model.upstream_name = told or model.name
+    is_the_same = model.upstream_name in ("", model.name)
+    is_repeated = is_the_same and told == model.upstream_name and not notes_of(model).get("upstream_name")
+    model.name = fields.get("name", model.name)
+    if told and not is_repeated:
+        note(model, upstream_name=told)
+        model.upstream_name = told
+    elif is_the_same or ("model" in settings and not told):
+        note(model, upstream_name="")
+        model.upstream_name = model.name
 
 
 def _arguments(model: AIModel, fields: JSON) -> None:
@@ -70,23 +79,20 @@ def _arguments(model: AIModel, fields: JSON) -> None:
 
 def _abilities(model: AIModel, fields: JSON) -> None:
     """Who gives abilities here means them: without "vision" there are no images, without "func_call" no tools."""
-    is_new = model._state.adding
-    if "abilities" not in fields and not is_new:
-        return
-    abilities = fields.get("abilities", [])
-    if is_new or abilities != model.abilities:
+    abilities = fields.get("abilities")
+    if abilities is not None and (model._state.adding or abilities != model.abilities):
         model.abilities, model.keeps_to_abilities = abilities, True
         model.is_multimodal = VISION in abilities
 
 
-def _reasoning(model: AIModel, fields: JSON) -> None:
-    config = reasoning_of(model)
-    if fields.get("reasoning_config") is not None:
-        config = fields["reasoning_config"]
+def _reasoning(model: AIModel, fields: JSON) -> bool:
+    """Whether the body says something new of it."""
+    shown = reasoning_of(model)
+    config = fields.get("reasoning_config") or shown
+    if config != shown:
         note(model, reasoning_config=config)
-        model.reasoning_effort = EFFORTS[config["level"]]
-    if {"reasoning_config", "abilities", "extra_args"} & set(fields):
-        check_fit(config, model.abilities, model.extra_args)
+        model.reasoning_effort = effort_of(config)
+    return config != shown
 
 
 # Where it is called
@@ -124,10 +130,7 @@ def _described(fields: JSON, model: AIModel, current: Provider | None) -> Provid
         if not fields.get("requester"):
             raise Refusal(400, NO_SOURCE)
         return connections.find_or_make(connection=connection_of(fields), program=PROGRAM)
-    wanted = connection_of(fields, current)
-    if wanted.config is not None:  # what is not named stays
-        wanted = replace(wanted, config={**current.config, **wanted.config})
-    connections.change_of_model(model=model, connection=wanted, program=PROGRAM)
+    connections.change_of_model(model=model, connection=connection_of(fields, current), program=PROGRAM)
     return model.provider
 
 
@@ -156,14 +159,13 @@ def _tested_alone(model: AIModel, source: JSON) -> ProbeResult:
     wanted = connection_of(source)
     if not wanted.requester:
         raise Refusal(400, NO_SOURCE)
-    if wanted.secrets and has_mask(wanted.secrets):
-        raise Refusal(400, NO_VALUE)
+    secrets = connections.new_secrets(wanted)
     check_kind(wanted.requester, model.kind)
     providers.check_egress(wanted.base_url or "")
     return probes.test_unsaved(
         requester=wanted.requester,
         base_url=wanted.base_url or "",
-        secrets=normalised(wanted.secrets or ()),
+        secrets=secrets,
         config=wanted.config or {},
         kind=model.kind,
         upstream_name=model.upstream_name,

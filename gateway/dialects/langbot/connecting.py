@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway.dialects.langbot.masks import unmasked
+from gateway.dialects.langbot.masks import keeps_stored, unmasked
 from gateway.dialects.langbot.refusals import Refusal
 from gateway.dialects.langbot.shapes import OWN_SETTINGS
 from providers.models import Provider
@@ -17,15 +17,17 @@ MAKES_NO_URL = "base_url: Give a text."
 
 def connection_of(fields: JSON, provider: Provider | None = None) -> Connection:
     """Of a body with `requester`, `base_url`, `api_keys` and `requester_config`, what is there of them. `provider`: the
-    one that masks in the settings stand for."""
-    settings = fields.get("requester_config")
-    base_url = fields["base_url"] if "base_url" in fields else _address(settings or {})
+    one whose settings stay where the body does not name them, and that masks stand for."""
+    settings, groups = fields.get("requester_config") or {}, fields.get("api_keys")
+    config = _config(settings, provider)
     return Connection(
         requester=fields.get("requester") or None,
-        base_url=base_url,
-        secrets=None if "api_keys" not in fields else flattened(fields["api_keys"] or []),
-        config=None if settings is None else _config(settings, provider),
-        timeout=None if settings is None else _timeout(settings),
+        base_url=fields["base_url"] if "base_url" in fields else _address(settings),
+        secrets=None if groups is None else flattened(groups),
+        names={key.strip(): name for name, keys in reversed(groups or []) for key in keys},
+        config=config if config or provider else None,
+        keeps_secrets=keeps_stored(config, settings),
+        timeout=_timeout(settings),
     )
 
 
@@ -42,9 +44,11 @@ def _address(settings: JSON) -> str | None:
 
 
 def _config(settings: JSON, provider: Provider | None) -> JSON:
+    """null removes a setting."""
+    stored = provider.config if provider else {}
     sent = {name: value for name, value in settings.items() if name not in OWN_SETTINGS}
-    config: JSON = unmasked(sent, provider.config if provider else {})
-    return config
+    merged = {**stored, **unmasked(sent, stored)}
+    return {name: value for name, value in merged.items() if value is not None or name not in sent}
 
 
 def _timeout(settings: JSON) -> float | None:

@@ -57,5 +57,19 @@ def unmasked(value: Any, stored: Any, *, is_secret: bool = False) -> Any:
     return stored
 
 
+def keeps_stored(value: Any, sent: Any, *, is_secret: bool = False) -> bool:
+    """Whether a secret is in `value` that was not sent in clear."""
+    if isinstance(value, dict):
+        known = sent if isinstance(sent, dict) else {}
+        inner = ((value[name], known.get(name), is_secret or _hides(name)) for name in value)
+    elif isinstance(value, list):
+        places = sent if isinstance(sent, list) else []
+        padded = [*places, *[None] * len(value)]
+        inner = ((each, padded[place], is_secret) for place, each in enumerate(value))
+    else:
+        return is_secret and value not in (None, "") and sent in (None, MASK)
+    return any(keeps_stored(each, told, is_secret=hidden) for each, told, hidden in inner)
+
+
 def _hides(name: str) -> bool:
     return name == HEADERS or is_sensitive(name)

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.models import Scope
+from accounts.models import Scope, User
 from chat.services import probes
 from chat.services.probes import ProbeResult
 from gateway.dialects.langbot import schema_models as schema
@@ -75,7 +75,8 @@ class ModelViewSet(DialectViewSet):
         return ok({})
 
     def destroy(self, request: Request, uuid: str) -> Response:
-        find_model(self.kind, uuid).delete()
+        with transaction.atomic():
+            find_model(self.kind, uuid, is_locked=True).delete()
         return ok({})
 
 
@@ -144,9 +145,10 @@ class Starred(DialectView):
         uuid = parsed(StarredFields, request)["uuid"]
         if uuid is not None and not _rows(Kind.LLM).filter(uuid=uuid_of(uuid)).exists():
             raise Refusal(400, "uuid: There is no such model.")
-        person = person_of(request)
-        person.metadata = {**person.metadata, PROGRAM: {**person.metadata.get(PROGRAM, {}), "starred": uuid}}
-        person.save(update_fields=["metadata"])
+        with transaction.atomic():
+            person = User.objects.select_for_update().get(pk=person_of(request).pk)
+            person.metadata = {**person.metadata, PROGRAM: {**person.metadata.get(PROGRAM, {}), "starred": uuid}}
+            person.save(update_fields=["metadata"])
         return ok({"uuid": uuid})
 
 

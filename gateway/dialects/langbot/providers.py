@@ -86,7 +86,8 @@ class ScanViewSet(DialectViewSet):
         try:
             found = discovery.scan(provider=provider, kind=kind)
         except ScanFailed as error:
-            raise Refusal(400, f"Model request failed: {error.reason}") from error
+            prefix = "" if error.reason == discovery.NO_LIST else "Model request failed: "
+            raise Refusal(400, prefix + error.reason) from error
         return ok({"models": scanned_shapes(found), "debug": None})
 
 

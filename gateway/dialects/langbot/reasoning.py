@@ -4,23 +4,13 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
+from providers.policies import EFFORTS
+
 JSON = dict[str, Any]
 
 DEFAULT = "provider_default"
-EFFORTS = {
-    DEFAULT: "",
-    "disabled": "none",
-    "enabled": "medium",
-    "minimal": "minimal",
-    "low": "low",
-    "medium": "medium",
-    "high": "high",
-    "xhigh": "xhigh",
-    "max": "xhigh",
-}
 # An effort that was set in another way, and the level that it is shown as.
-SAME = ("minimal", "low", "medium", "high", "xhigh")
-LEVELS = {"": DEFAULT, "none": "disabled", **{effort: effort for effort in SAME}}
+LEVELS = {"": DEFAULT, "none": "disabled"}
 FIELDS = {"level", "budget_tokens"}
 CONFLICTING = ("reasoning_effort", "thinking", "enable_thinking", "thinking_budget", "reasoning")
 ABILITY = "reasoning"

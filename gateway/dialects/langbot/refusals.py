@@ -1,6 +1,6 @@
 """What this dialect refuses with, and how it tells the refusals of the services."""
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.db import InterfaceError, OperationalError
 from rest_framework.exceptions import APIException
 
@@ -35,6 +35,7 @@ TOLD: dict[type[Exception], tuple[int, int | str, str]] = {
     errors.NoRecoveryKey: (403, GENERAL, "{error}"),
     errors.UnknownPerson: (400, GENERAL, "User not found"),
     errors.RightMissing: (403, "permission_denied", "Missing Workspace permission: {error.right}"),
+    ObjectDoesNotExist: (404, "resource_not_found", "Resource not found"),  # removed while it was changed
     QueueFull: (429, "task_capacity_exceeded", "{error}"),
     errors.LedgerUnavailable: (503, "unavailable", "{error}"),
     OperationalError: (503, "unavailable", "The database does not answer. Try again shortly."),

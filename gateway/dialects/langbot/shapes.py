@@ -9,9 +9,10 @@ from typing import Any
 from gateway.dialects.langbot.envelope import time_text
 from gateway.dialects.langbot.identity import workspace_uuid
 from gateway.dialects.langbot.masks import masked
-from gateway.dialects.langbot.reasoning import DEFAULT, EFFORTS, LEVELS, capabilities
+from gateway.dialects.langbot.reasoning import DEFAULT, LEVELS, capabilities
 from gateway.dialects.langbot.requesters import TYPES
 from providers.models import AIModel, Kind, Provider
+from providers.policies import effort_of
 from providers.services.discovery import Scanned
 from providers.services.keyrings import MASK
 
@@ -83,9 +84,9 @@ def _of_language_models(model: AIModel) -> JSON:
 def reasoning_of(model: AIModel) -> JSON:
     """As it was sent, unless the effort has been set in another way since."""
     sent = notes_of(model).get("reasoning_config", {"level": DEFAULT})
-    level = LEVELS.get(model.reasoning_effort, DEFAULT)
-    is_as_sent = EFFORTS.get(sent.get("level", "")) == model.reasoning_effort
-    return dict(sent) if is_as_sent else {"level": level}
+    if effort_of(sent) == model.reasoning_effort:
+        return dict(sent)
+    return {"level": LEVELS.get(model.reasoning_effort, model.reasoning_effort)}
 
 
 def arguments_of(model: AIModel) -> tuple[JSON, JSON]:

@@ -118,7 +118,7 @@ def test_a_mask_without_a_stored_value_is_refused(key: Api, method: str) -> None
 
 def test_stored_keys_do_not_move_to_another_address(key: Api) -> None:
     uuid = made(key)
-    for keys in ({}, {"api_keys": ["***", "***"]}, {"api_keys": ["***", "sk-new"]}):
+    for keys in ({}, {"api_keys": ["***", "***"]}):
         answer = key("put", f"{PATH}/{uuid}", {"base_url": "https://evil.example.com/v1", **keys})
         assert answer.status_code == 400
         assert "enter the keys again" in answer.json()["msg"]
