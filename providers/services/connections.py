@@ -22,7 +22,9 @@ from providers.services.keyrings import Entry
 JSON = dict[str, Any]
 
 NEW_ADDRESS = "The address leads elsewhere: enter the keys again for the new address."
-NEW_SETTINGS = "The address leads elsewhere: enter the secrets of its settings again for the new address."
+NEW_SETTINGS = (
+    "The address leads elsewhere: secrets in its settings, or in its models' arguments, must be entered again for it."
+)
 UNREADABLE = "A stored key can't be read any more: enter the keys again."
 BUSY = "Others are making providers for the same address: try again."
 AUTO = "auto"  # in a provider's metadata: made for a model, not by somebody who wanted a provider
@@ -33,7 +35,8 @@ TRIES = 5
 class Connection:
     """What a program says of it; None: nothing. `secrets` may have masks; `names` says what to call new ones' keys.
 
-    `config` is the whole of the settings. `keeps_secrets`: some in there were stored before, and not sent in clear.
+    `config` is the whole of the settings. `keeps_secrets`: some in there, or in arguments that are sent along, were
+    stored before and not sent in clear.
     `timeout` in seconds.
     """
 

@@ -1,12 +1,13 @@
 """A model's body into its row's columns, in both of this dialect's shapes (contract 1.7)."""
 
+from dataclasses import replace
 from typing import Any
 
 from chat.services import probes
 from chat.services.probes import ProbeResult
 from gateway.dialects.langbot.bodies_providers import JSON
 from gateway.dialects.langbot.connecting import connection_of
-from gateway.dialects.langbot.masks import unmasked
+from gateway.dialects.langbot.masks import keeps_stored, unmasked
 from gateway.dialects.langbot.providers import find_provider
 from gateway.dialects.langbot.reasoning import check_fit
 from gateway.dialects.langbot.refusals import Refusal
@@ -104,15 +105,28 @@ def connected(fields: JSON, model: AIModel) -> Provider:
     Raises Refusal or ValidationError.
     """
     current = model.provider if model.provider_id else None
-    named = _named(fields)
-    if named is not None and (current is None or named.pk != current.pk):
-        if current is None and _contradicts(fields, named):
-            raise Refusal(400, CONTRADICTION)
-        return named
-    inline = fields.get("provider")
-    if named is None and inline:
-        return connections.find_or_make(connection=connection_of(inline), program=PROGRAM)
-    return _described(fields, model, current)
+    other = _other(fields, current)
+    if other is None:
+        return _described(fields, model, current)
+    if current and _keeps_arguments(model, fields) and providers.has_moved(current, other):
+        raise Refusal(400, connections.NEW_SETTINGS)
+    return other
+
+
+def _other(fields: JSON, current: Provider | None) -> Provider | None:
+    """The one that is named or found, unless it is the current one."""
+    named, inline = _named(fields), fields.get("provider")
+    if named is None:
+        return connections.find_or_make(connection=connection_of(inline), program=PROGRAM) if inline else None
+    if current is None and _contradicts(fields, named):
+        raise Refusal(400, CONTRADICTION)
+    return named if named != current else None
+
+
+def _keeps_arguments(model: AIModel, fields: JSON) -> bool:
+    """Whether secrets in its arguments are not sent again: they belong to where they were entered for."""
+    args = (fields.get("requester_config") or {}).get("args") or {}
+    return keeps_stored(model.extra_args, {**args, **(fields.get("extra_args") or {})})
 
 
 def _named(fields: JSON) -> Provider | None:
@@ -130,7 +144,9 @@ def _described(fields: JSON, model: AIModel, current: Provider | None) -> Provid
         if not fields.get("requester"):
             raise Refusal(400, NO_SOURCE)
         return connections.find_or_make(connection=connection_of(fields), program=PROGRAM)
-    connections.change_of_model(model=model, connection=connection_of(fields, current), program=PROGRAM)
+    wanted = connection_of(fields, current)
+    wanted = replace(wanted, keeps_secrets=wanted.keeps_secrets or _keeps_arguments(model, fields))
+    connections.change_of_model(model=model, connection=wanted, program=PROGRAM)
     return model.provider
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from gateway.dialects.langbot import schema_providers as schema
 from gateway.dialects.langbot.bodies_providers import ProviderFields
 from gateway.dialects.langbot.connecting import connection_of
 from gateway.dialects.langbot.envelope import DialectViewSet, ok, parsed
+from gateway.dialects.langbot.masks import keeps_stored
 from gateway.dialects.langbot.refusals import Refusal
 from gateway.dialects.langbot.requesters import TYPES
 from gateway.dialects.langbot.shapes import counted_provider, scanned_shapes
@@ -58,7 +60,10 @@ class ProviderViewSet(DialectViewSet):
     def update(self, request: Request, uuid: str) -> Response:
         provider = find_provider(uuid)
         fields = parsed(ProviderFields, request, partial=True)
-        managing.change_provider(provider=provider, name=fields.get("name"), connection=connection_of(fields, provider))
+        connection = connection_of(fields, provider)
+        arguments = list(provider.models.values_list("extra_args", flat=True))
+        connection = replace(connection, keeps_secrets=connection.keeps_secrets or keeps_stored(arguments, None))
+        managing.change_provider(provider=provider, name=fields.get("name"), connection=connection)
         return ok({})
 
     @schema.DELETE

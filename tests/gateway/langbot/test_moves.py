@@ -1,4 +1,4 @@
-"""Secrets belong to the place they were entered for: what moves along with an address, a model or a copy, and what not."""
+"""Secrets belong to the place they were entered for: what moves along with an address, a model or a copy."""
 
 from typing import Any
 
@@ -80,6 +80,35 @@ def test_headers_do_not_go_along_with_a_model_of_a_shared_provider(key: Api) -> 
     body["requester_config"] = {"base_url": ELSEWHERE, "headers": {}}
     assert key("put", f"{LLM}/{model.uuid}", body).status_code == 200
     assert AIModel.objects.get().provider.config == {"headers": {}}
+
+
+def test_secrets_in_a_model_s_arguments_do_not_go_along(key: Api) -> None:
+    row, other = provider(), factories.provider(base_url=ELSEWHERE)
+    model = factories.model(row, extra_args={"api_key": "s3cret", "seed": 1})
+    path = f"{LLM}/{model.uuid}"
+    inline = {"requester": row.requester, "base_url": ELSEWHERE, "api_keys": ["sk-new"]}
+    for move in (
+        {"provider_uuid": str(other.uuid)},
+        {"provider": inline},
+        {"requester_config": {"base_url": ELSEWHERE}, "api_keys": ["sk-new"]},
+        {"provider_uuid": str(other.uuid), "extra_args": {"api_key": "***"}},
+    ):
+        assert "entered again" in refused(key("put", path, move))
+    assert "entered again" in refused(
+        key("put", f"{PROVIDERS}/{row.uuid}", {"base_url": ELSEWHERE, "api_keys": ["sk-new"]})
+    )
+    assert (AIModel.objects.get().provider, Provider.objects.get(pk=row.pk).base_url) == (row, HOME)
+    assert Provider.objects.count() == 2
+    again = {"provider_uuid": str(other.uuid), "extra_args": {"api_key": "s3cret"}}
+    assert key("put", path, again).status_code == 200
+    assert AIModel.objects.get().provider == other
+
+
+def test_arguments_without_secrets_go_along(key: Api) -> None:
+    row, other = provider(), factories.provider(base_url=ELSEWHERE)
+    model = factories.model(row, extra_args={"seed": 1, "max_tokens": 5})
+    assert key("put", f"{LLM}/{model.uuid}", {"provider_uuid": str(other.uuid)}).status_code == 200
+    assert AIModel.objects.get().extra_args == {"seed": 1, "max_tokens": 5}
 
 
 @pytest.mark.parametrize("name", ["allow_rerank_origin", "authority"])
