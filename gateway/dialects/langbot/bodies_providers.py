@@ -1,5 +1,6 @@
 """The bodies of requests about providers and models: their fields, in both shapes that this dialect has had."""
 
+import json
 from typing import Any
 
 from django.core.exceptions import ValidationError as Refused
@@ -15,6 +16,8 @@ Untyped = Field[Any, Any, Any, Any]
 
 LONGEST_NAME, LONGEST_URL, LONGEST_TEXT, LONGEST_UUID = 255, 500, 10_000, 64
 MOST = 2**31 - 1  # what an integer column holds
+MOST_WORDS, MOST_KEYS, LONGEST_KEY = 100, 1000, 20_000
+OBJECT_BYTES = 64 * 1024
 
 STRINGS: JSON = {"type": "array", "items": {"type": "string"}}
 GROUPS: JSON = {
@@ -44,10 +47,17 @@ class ApiKeys(Untyped):
         entries = [data] if isinstance(data, str) else data
         if not isinstance(entries, list):
             raise ValidationError("Give a list of keys.")
-        if all(isinstance(each, str) for each in entries):
-            return [("default", entries)] if entries else []
-        groups = [_group(each) for each in entries]
-        return groups if any("keys" in each for each in entries) else None
+        groups = (
+            _flat(entries) if all(isinstance(each, str) for each in entries) else [_group(each) for each in entries]
+        )
+        keys = [key for _, group in groups for key in group]
+        if len(keys) > MOST_KEYS or any(len(key) > LONGEST_KEY for key in keys):
+            raise ValidationError(f"Give no more than {MOST_KEYS} keys, of no more than {LONGEST_KEY} characters each.")
+        return groups if not entries or any(isinstance(each, str) or "keys" in each for each in entries) else None
+
+
+def _flat(keys: list[str]) -> list[tuple[str, list[str]]]:
+    return [("default", keys)] if keys else []
 
 
 def _group(entry: Any) -> tuple[str, list[str]]:
@@ -67,8 +77,10 @@ class Abilities(Untyped):
 
     def to_internal_value(self, data: Any) -> list[str]:
         words = [word for each in data for word in (each if isinstance(each, list) else [each])] if _is(data) else None
-        if words is None or not all(isinstance(word, str) for word in words):
+        if words is None or not all(isinstance(word, str) and len(word) <= LONGEST_NAME for word in words):
             raise ValidationError("Give a list of texts.")
+        if len(words) > MOST_WORDS:
+            raise ValidationError(f"Give no more than {MOST_WORDS}.")
         return words
 
 
@@ -92,6 +104,12 @@ class Objects(DictField):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(child=JSONField(allow_null=True), **options)
+
+    def to_internal_value(self, data: Any) -> JSON:
+        values: JSON = super().to_internal_value(data)
+        if len(json.dumps(values)) > OBJECT_BYTES:
+            raise ValidationError(f"It has more than {OBJECT_BYTES} bytes.")
+        return values
 
 
 class ProviderFields(Serializer[None]):

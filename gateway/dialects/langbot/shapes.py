@@ -43,11 +43,11 @@ def provider_shape(provider: Provider, keys: int) -> JSON:
 
 def counted_provider(provider: Provider, keys: int, counts: Mapping[str, int]) -> JSON:
     """The same where providers are listed. The counts are of this dialect's three kinds of model."""
-    settings = {"requester_config": masked(provider.config)} if provider.config else {}
+    settings = {name: value for name, value in provider.config.items() if name not in OWN_SETTINGS}
     return {
         **provider_shape(provider, keys),
         **{f"{kind}_count": counts.get(kind, 0) for kind in TYPES},
-        **settings,
+        **({"requester_config": masked(settings)} if settings else {}),
     }
 
 

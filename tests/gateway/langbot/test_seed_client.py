@@ -67,6 +67,7 @@ def test_a_model_is_made_tested_called_and_removed(way: str, upstream: FakeOpenA
 
 
 JSON = "application/json"
+USER = {"role": "user", "content": "hello there"}
 
 
 @pytest.fixture
@@ -160,6 +161,50 @@ def test_abilities_mean_what_this_dialect_means(key: Api, upstream: FakeOpenAI) 
     assert client.post("/v1/chat/completions", chat, JSON).status_code == 200
     assert "image_url" in str(upstream.seen[-1].body)
     assert "tools" in upstream.seen[-1].body
+
+
+def test_each_write_holds_for_the_next_call(key: Api, upstream: FakeOpenAI) -> None:
+    secret = factories.key().secret
+    client = Client(headers={"Authorization": f"Bearer {secret}"})
+
+    def call(name: str = "GPT-4") -> Any:
+        return client.post("/v1/chat/completions", {"model": name, "messages": [USER]}, JSON)
+
+    uuid = key("post", LLM, body(upstream)).json()["data"]["uuid"]
+    path = f"{LLM}/{uuid}"
+    provider_path = f"provider/providers/{AIModel.objects.get().provider.uuid}"
+    upstream.other_keys.add("sk-other")
+    for where, change in (
+        (path, {"extra_args": {"seed": 7}}),
+        (path, {"requester_config": {"args": {"top_p": 0.5}}}),
+        (provider_path, {"api_keys": ["sk-other"]}),
+        (provider_path, {"requester_config": {"headers": {"X-Team": "blue"}}}),
+        (path, {"requester_config": {"model": "no-usage"}}),
+    ):
+        assert key("put", where, change).json()["code"] == 0
+        assert call().status_code == 200, change
+    sent = upstream.seen[-1]
+    assert {name: sent.body[name] for name in ("model", "seed", "top_p")} == {
+        "model": "no-usage",
+        "seed": 7,
+        "top_p": 0.5,
+    }
+    assert (sent.headers["Authorization"], sent.headers["X-Team"]) == ("Bearer sk-other", "blue")
+    key("put", path, {"name": "renamed"})
+    assert (call().status_code, call("renamed").status_code) == (404, 200)
+    key("delete", f"{provider_path}?cascade=true")
+    assert call("renamed").status_code == 404
+
+
+def test_arguments_of_the_connection_give_way_to_the_model_s_and_those_to_the_call_s(
+    key: Api, upstream: FakeOpenAI
+) -> None:
+    config = {**body(upstream)["requester_config"], "args": {"seed": 1, "top_p": 0.1, "user": "a"}}
+    key("post", LLM, body(upstream, requester_config=config, extra_args={"seed": 2, "top_p": 0.2}))
+    client = Client(headers={"Authorization": f"Bearer {factories.key().secret}"})
+    client.post("/v1/chat/completions", {"model": "GPT-4", "messages": [USER], "seed": 3}, JSON)
+    sent = upstream.seen[-1].body
+    assert (sent["seed"], sent["top_p"], sent["user"]) == (3, 0.2, "a")
 
 
 def test_a_key_that_a_user_made_manages_and_calls(upstream: FakeOpenAI) -> None:
