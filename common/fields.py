@@ -1,5 +1,6 @@
-"""Text encrypted at rest, under a keyring that can be rotated."""
+"""Text encrypted at rest, under a keyring that can be rotated; and JSON that comes back as it was sent."""
 
+import json
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -46,3 +47,36 @@ class EncryptedTextField(EncryptedMixin, _Text):
         kwargs.pop("key", None)
         kwargs.pop("ttl", None)
         return name, "common.fields.EncryptedTextField", args, kwargs
+
+
+if TYPE_CHECKING:
+    _JSON = models.JSONField[Any, Any]
+else:
+    _JSON = models.JSONField
+
+
+class Numbers(json.JSONDecoder):
+    """Whole numbers beyond 64 bits come as floats, which is how they are read from a request.
+
+    PostgreSQL gives 1e30 back as a one with thirty zeros, and no answer or call can be written with such a number.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{**options, "parse_int": _number})
+
+
+def _number(text: str) -> int | float:
+    number = int(text)
+    return number if -(2**63) <= number < 2**64 else float(number)
+
+
+class SentJSON(_JSON):
+    """JSON that others sent. In migrations it is Django's own field: the column is the same."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "decoder": Numbers})
+
+    def deconstruct(self) -> tuple[Any, ...]:
+        name, _, args, kwargs = super().deconstruct()
+        kwargs.pop("decoder")
+        return name, "django.db.models.JSONField", args, kwargs

@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
-from common.fields import EncryptedTextField
+from common.fields import EncryptedTextField, SentJSON
 from common.models import ConfigQuerySet, ConfigRow
 from common.money import MoneyField
 from providers import catalog, policies
@@ -37,9 +37,9 @@ def _seconds(default: int, help_text: str) -> "models.FloatField[float, float]":
     return models.FloatField(default=default, validators=[MinValueValidator(0.1)], help_text=help_text)
 
 
-def _metadata() -> "models.JSONField[dict[str, Any], dict[str, Any]]":
+def _metadata() -> SentJSON:
     help_text = "What programs store with it; calls don't read it."
-    return models.JSONField(default=dict, blank=True, editable=False, help_text=help_text)
+    return SentJSON(default=dict, blank=True, editable=False, help_text=help_text)
 
 
 class Provider(ConfigRow):
@@ -56,7 +56,7 @@ class Provider(ConfigRow):
         validators=[check_base_url],
         help_text="Such as https://api.openai.com/v1. Empty: the vendor's own.",
     )
-    config = models.JSONField(
+    config = SentJSON(
         default=dict, blank=True, help_text='Extra settings; {"headers": {…}} is sent along with each call.'
     )
     connect_timeout = _seconds(10, "Seconds to reach it.")
@@ -216,7 +216,7 @@ class AIModel(ConfigRow):
     kind = models.CharField(max_length=16, choices=Kind.choices, default=Kind.LLM)
     description = models.TextField(blank=True)
     abilities = models.JSONField(default=list, blank=True, help_text='Such as ["vision", "func_call"].')
-    extra_args = models.JSONField(
+    extra_args = SentJSON(
         default=dict,
         blank=True,
         help_text="Sent with each call, unless the caller gives the same field. timeout, num_retries and"

@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from common.fields import SentJSON
 from common.models import ConfigRow, Row
 from common.money import MoneyField
 
@@ -19,7 +20,7 @@ class User(AbstractUser):
     """Somebody who logs in: to the console if they are staff, to the APIs in any case."""
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    metadata = models.JSONField(
+    metadata = SentJSON(
         default=dict, blank=True, editable=False, help_text="What programs store with them; calls don't read it."
     )
 

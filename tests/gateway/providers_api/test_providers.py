@@ -257,3 +257,11 @@ def test_two_posts_of_a_new_name_at_once_make_one_row(api: Api) -> None:
         thread.join()
     assert answers == [200, 200]
     assert Provider.objects.count() == ProviderKey.objects.count() == 1
+
+
+@pytest.mark.parametrize("number", ["1e30", "-9223372036854775809", "18446744073709551616", "1e300"])
+def test_numbers_that_no_64_bits_hold_close_nothing(api: Api, number: str) -> None:
+    body = f'{{"name": "openai", "apiKey": "{KEY}", "metadata": {{"x": {number}}}}}'
+    assert api.post("/providers", body)[0] == 200
+    status, content = api.get("/providers")
+    assert (status, content["providers"][0]["metadata"]) == (200, {"x": float(number)})
