@@ -4,7 +4,6 @@ import re
 import socket
 from collections.abc import Iterator, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -13,12 +12,13 @@ from django.db import transaction
 from providers import catalog
 from providers.models import Provider, ProviderKey
 from providers.requesters import addresses
+from providers.requesters.connections import parse_target
+from providers.requesters.errors import EgressRefused
 
 HEADERS = "headers"
 URL = re.compile(r"\s*https?:", re.IGNORECASE)
-PORTS = {"http": 80, "https": 443}
 
-Origin = tuple[str, str | None, int | None]
+Origin = tuple[str, str, int | None]
 
 
 def add(
@@ -95,10 +95,8 @@ def _dotted(host: str) -> str:
 
 
 def _host(url: str) -> str:
-    try:
-        return (urlsplit(url).hostname or "").rstrip(".")
-    except ValueError:  # no URL: whoever cleans the row says so
-        return ""
+    _, host, _ = _origin(url)
+    return host.strip("[]").rstrip(".")  # of what is no URL none: whoever cleans the row says so
 
 
 def _named(config: Any) -> Iterator[Origin]:
@@ -113,8 +111,9 @@ def _named(config: Any) -> Iterator[Origin]:
 
 
 def _origin(url: str) -> Origin:
+    """As the transport reads it: with a backslash in it, a text is one URL to this parser and another one to that."""
     try:
-        parts = urlsplit(url)
-        return parts.scheme, parts.hostname, parts.port or PORTS.get(parts.scheme)
-    except ValueError:
-        return "", url, None
+        target = parse_target(url)
+    except EgressRefused:  # nobody is called there
+        return url, "", None
+    return target.scheme, target.host, target.port
