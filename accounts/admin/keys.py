@@ -72,11 +72,13 @@ class KeyForm(ModelForm):
         required=False,
         choices=[(scope, scope) for scope in Scope.values],
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
-        label="may manage",
+        label="May manage",
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if "description" in self.fields:
+            self.fields["description"].widget.attrs["rows"] = 2
         if "*" in self.instance.scopes:
             self.initial["scopes"] = Scope.values
 
