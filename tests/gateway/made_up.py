@@ -7,6 +7,7 @@ import pytest
 
 from accounts.models import ApiKey, Role, User
 from accounts.services import keys, tokens
+from common.models import Job
 from providers.models import AIModel, Kind, Provider
 from tests import factories
 from tests.fakes.openai import FakeOpenAI
@@ -67,7 +68,7 @@ class Rows:
         return {
             "uuid": of_kind or [str(uuid) for uuid in Provider.objects.values_list("uuid", flat=True)],
             "name": ["openai-chat-completions", "nothing"] if "requesters" in path else provider_names,
-            "id": list(ApiKey.objects.values_list("pk", flat=True)),
+            "id": list((Job if "/tasks/" in path else ApiKey).objects.values_list("pk", flat=True)),
             "key_id": list(ApiKey.objects.values_list("pk", flat=True)),
             "user_id": [f"user-{uuid.hex}" for uuid in User.objects.values_list("uuid", flat=True)],
         }

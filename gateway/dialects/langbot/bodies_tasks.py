@@ -15,7 +15,10 @@ class Moment(DateTimeField):
     """Without a zone it is one of the gateway's. There is no call before or after what can be told in every zone."""
 
     def to_internal_value(self, value: Any) -> datetime:
-        return min(max(super().to_internal_value(value), EARLIEST), LATEST)
+        try:
+            return min(max(super().to_internal_value(value), EARLIEST), LATEST)
+        except OverflowError:  # the library looks at some in a zone that does not have them
+            self.fail("overflow")
 
 
 class ImportSerializer(Serializer[Any]):
