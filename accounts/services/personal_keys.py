@@ -30,16 +30,21 @@ def issue(*, user: User, made_by: User | None) -> IssuedKey:
 
 
 @transaction.atomic
-def rotate(*, key: ApiKey) -> IssuedKey:
-    """The same key with a new secret: what it may call, its quota and what it has spent stay as they are."""
+def rotate(*, by: Principal, key: ApiKey) -> IssuedKey:
+    """The same key with a new secret: what it may call, its quota and what it has spent stay as they are.
+
+    Whoever gets the secret may do what the key may, so nobody rotates one that may do more: not even their own, as
+    others may set people's passwords. Raises NotAllowed.
+    """
+    # What other processes remember of the old secret is stale from now on: they look it up again, and find nobody.
+    ConfigVersion.bump()
     locked = ApiKey.objects.select_for_update().get(pk=key.pk)
+    check_rank(by=by, key=locked)
     keys.forget_one(locked.digest)
     secret = keys.SECRET_START + "".join(secrets.choice(keys.ALPHABET) for _ in range(keys.SECRET_LENGTH))
     locked.prefix, locked.suffix = secret[: keys.PREFIX_LENGTH], secret[-keys.SUFFIX_LENGTH :]
     locked.digest = keys.digest(secret)
     locked.save(update_fields=["prefix", "suffix", "digest", "updated_at"])
-    # What other processes remember of the old secret is stale from now on: they look it up again, and find nobody.
-    ConfigVersion.bump()
     return IssuedKey(locked, secret)
 
 

@@ -75,6 +75,8 @@ def of_secret(secret: str) -> Principal:
 def _of_key(key: ApiKey | None) -> Principal:
     if key is None or key.is_internal:
         raise InvalidKey("Incorrect API key provided.")
+    if key.owner and not key.owner.is_active:
+        raise InvalidKey("The person who has this API key has been switched off.")
     keys.check_usable(key)
     keys.note_use(key)
     return Principal(key.rights, key=key)

@@ -63,9 +63,8 @@ class RotateKey(DialectView):
     @schema.ROTATE
     def post(self, request: Request, user_id: str) -> Response:
         user = find(user_id)
-        key = held_by(user)[0]
-        personal_keys.check_rank(by=principal_of(request), key=key)
-        return told(user, personal_keys.rotate(key=key), schema.ROTATED, 200)
+        issued = personal_keys.rotate(by=principal_of(request), key=held_by(user)[0])
+        return told(user, issued, schema.ROTATED, 200)
 
 
 class UserKey(DialectView):

@@ -55,5 +55,7 @@ class OwnUsage(PersonView):
 class RotateOwn(PersonView):
     @schema.ROTATE
     def post(self, request: Request) -> Response:
-        person = self.person(request)
-        return told(person, personal_keys.rotate(key=held_by(person)[0]), ROTATED, 200)
+        """A key that asks is rotated itself, and never another one of the same person."""
+        principal, person = principal_of(request), self.person(request)
+        issued = personal_keys.rotate(by=principal, key=principal.key or held_by(person)[0])
+        return told(person, issued, ROTATED, 200)

@@ -42,11 +42,12 @@ USAGE = extend_schema(
 ROTATE = extend_schema(
     operation_id="rotateMyKey",
     summary="A new secret for one's own key",
-    description="The old secret is refused from the next call on.",
+    description="Of the key that asks; where a token does, of the newest one, unless that may do more than its person. "
+    "The old secret is refused from the next call on.",
     tags=[TAG],
     request=None,
     responses={
         200: answer("The new secret", SECRET, secret(ROTATED)),
-        **refusals("KEY_NOT_FOUND", *PERSON),
+        **refusals("KEY_NOT_FOUND", "ACCESS_DENIED", *PERSON),
     },
 )

@@ -192,3 +192,29 @@ def test_somebody_sees_their_own_key_and_rotates_it(api: Api, bob: User, bob_id:
     by_key = Api({"Authorization": f"Bearer {content['apiKey']}"})
     assert by_key.get("/me")[1]["user"]["userId"] == bob_id
     assert by_key.get("/providers")[0] == 403
+
+
+def test_a_key_that_asks_is_rotated_itself_and_never_a_stronger_or_a_richer_one(admin: User) -> None:
+    weak = factories.key(owner=admin)
+    strong = factories.key(owner=admin, role=Role.ADMIN)
+    status, content = Api({"X-API-Key": weak.secret}).post("/me/rotate")
+    assert (status, content["apiKey"][-5:]) == (200, ApiKey.objects.get(pk=weak.key.pk).suffix)
+    assert Api({"X-API-Key": content["apiKey"]}).get("/providers")[0] == 403
+    assert Api({"X-API-Key": strong.secret}).get("/providers")[0] == 200
+
+
+def test_who_sets_somebody_s_password_gets_none_of_their_stronger_keys(carol: User, nobody: Api, bob: User) -> None:
+    strong = factories.key(owner=bob, role=Role.ADMIN)
+    password = of_user(carol).post(f"/users/user-{bob.uuid.hex}/reset-password")[1]["password"]
+    session = nobody.post("/auth/login", {"userId": "bob@example.com", "password": password})[1]
+    as_bob = Api({"Authorization": f"Bearer {session['accessToken']}"})
+    status, content = as_bob.post("/me/rotate")
+    assert (status, content["code"]) == (403, "ACCESS_DENIED")
+    assert Api({"X-API-Key": strong.secret}).get("/providers")[0] == 200
+
+
+def test_the_key_of_somebody_switched_off_manages_nothing(bob: User, nobody: Api) -> None:
+    strong = Api({"X-API-Key": factories.key(owner=bob, role=Role.ADMIN).secret})
+    assert strong.get("/providers")[0] == 200
+    User.objects.filter(pk=bob.pk).update(is_active=False)
+    assert strong.get("/providers") == nobody.get("/providers")
