@@ -6,15 +6,18 @@ that the other may.
 
 import secrets
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from accounts.errors import EmailTaken, NotAllowed
 from accounts.models import User
-from accounts.services import principals, sessions
+from accounts.services import personal_keys, principals, sessions
+from accounts.services.people import LONGEST_NAME
 from accounts.services.principals import Principal
 
 PASSWORD_BYTES = 15  # 20 characters
@@ -36,7 +39,7 @@ def invite(
 ) -> WithPassword:
     """Somebody new with a password made here; without rights in the console unless `is_admin`.
 
-    Raises EmailTaken or NotAllowed.
+    Raises EmailTaken, NotAllowed or ValidationError.
     """
     if is_admin:
         _check_may_make_admins(by)
@@ -59,7 +62,7 @@ def change(
     is_admin: bool | None = None,
     metadata: Mapping[str, dict[str, Any]] | None = None,
 ) -> User:
-    """What is None stays as it is; of `metadata`, each program's own entries. Raises EmailTaken or NotAllowed."""
+    """What is None stays as it is; of `metadata`, each program's own entries. Raises as `invite` does."""
     user = _locked(user)
     check_rank(by=by, user=user)
     if email is not None:
@@ -91,6 +94,8 @@ def switch_off(*, by: Principal, user: User) -> User:
     user = _locked(user)
     check_rank(by=by, user=user)
     _check_is_somebody_else(by, user)
+    for key in personal_keys.of(user=user):
+        personal_keys.check_rank(by=by, key=key)
     user.is_active = False
     user.save(update_fields=["is_active"])
     sessions.end_all(user=user)
@@ -99,13 +104,17 @@ def switch_off(*, by: Principal, user: User) -> User:
 
 
 def check_rank(*, by: Principal, user: User) -> None:
-    """Raises NotAllowed when this person may do anything that the other may not."""
+    """Raises NotAllowed when this person may do anything that the other may not, or might once switched on again.
+
+    The permissions of whoever has a key are not the key's.
+    """
     if _is_superuser(by):
         return
-    rights = principals.of_user(user).rights
-    permissions = user.get_all_permissions() if user.is_staff else set()
-    own = by.person.get_all_permissions() if by.person else set()
-    if user.is_superuser or not rights <= by.rights or not permissions <= own:
+    active = copy(user)
+    active.is_active = True
+    permissions = active.get_all_permissions() if user.is_staff else set()
+    own = by.user.get_all_permissions() if by.user else set()
+    if user.is_superuser or not principals.of_user(active).rights <= by.rights or not permissions <= own:
         raise NotAllowed("They have more rights than you.")
 
 
@@ -147,6 +156,9 @@ def _rename(user: User, email: str) -> None:
 
 
 def _check_email(email: str, user: User | None = None) -> None:
+    """Raises EmailTaken, or ValidationError for one that makes no name for the log-in."""
+    if len(_username(email)) > LONGEST_NAME:  # some letters become two when they are made small
+        raise ValidationError({"email": f"Give an address of at most {LONGEST_NAME} characters."})
     others = User.objects.exclude(pk=user.pk) if user else User.objects.all()
     if others.filter(Q(email__iexact=email) | Q(username__iexact=email)).exists():
         raise EmailTaken("Somebody has this e-mail address already.")

@@ -225,3 +225,31 @@ def test_nobody_takes_away_their_own_access(api: Api, admin: User) -> None:
 @pytest.mark.parametrize(("method", "rest", "body"), [("GET", "", None), *ATTEMPTS])
 def test_somebody_unknown_is_404(api: Api, text: str, method: str, rest: str, body: Any) -> None:
     assert api(method, f"/users/{text}{rest}", body) == (404, {"error": "User not found", "code": "USER_NOT_FOUND"})
+
+
+@pytest.mark.parametrize(("method", "rest", "body"), ATTEMPTS)
+def test_a_key_has_none_of_its_person_s_permissions(admin: User, method: str, rest: str, body: Any) -> None:
+    erin = User.objects.create_user("erin", "erin@example.com", PASSWORD, is_staff=True)
+    erin.user_permissions.add(Permission.objects.get(codename="add_payment"))
+    assert denied(of_key(owner=admin, scopes=MEMBER_SCOPES)(method, f"/users/{id_of(erin)}{rest}", body))
+
+
+@pytest.mark.parametrize(("method", "rest", "body"), ATTEMPTS)
+def test_what_somebody_may_who_is_switched_off_counts_too(carol: User, method: str, rest: str, body: Any) -> None:
+    erin = User.objects.create_user("erin", "erin@example.com", PASSWORD, is_staff=True, is_active=False)
+    erin.user_permissions.add(Permission.objects.get(codename="change_provider"))
+    assert denied(of_user(carol)(method, f"/users/{id_of(erin)}{rest}", body))
+
+
+def test_nobody_switches_off_somebody_whose_key_may_do_more(carol: User, bob: User) -> None:
+    factories.key(owner=bob, role=Role.ADMIN)
+    assert denied(of_user(carol).delete(f"/users/{id_of(bob)}"))
+    assert User.objects.get(pk=bob.pk).is_active
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/users"), ("PUT", "/users/{}")])
+def test_an_address_that_small_letters_make_too_long_is_refused(api: Api, bob: User, method: str, path: str) -> None:
+    address = f"a@{'İ' * 60}.{'İ' * 60}.com"
+    status, content = api(method, path.format(id_of(bob)), {"email": address, "name": "A"})
+    assert (status, content["code"]) == (400, "INVALID_REQUEST")
+    assert not User.objects.filter(email=address).exists()
