@@ -66,5 +66,6 @@ def test_a_secrets_file_is_its_owners_only(tmp_path: os.PathLike[str], monkeypat
         "SECRET_KEY",
         "FIELD_ENCRYPTION_KEYS",
         "API_KEY_PEPPER",
+        "RECOVERY_KEY",
     ]
     assert secrets.ensure().read_text() == text
