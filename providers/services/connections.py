@@ -217,14 +217,20 @@ def _found_or_made(wanted: Provider, secrets: list[str], said: Connection, progr
 
 
 def _same_as(wanted: Provider, secrets: list[str], said: Connection) -> Provider | None:
-    alike = Provider.objects.filter(requester=wanted.requester, is_enabled=True).order_by("id")
-    for each in alike:
-        is_there = each.address.rstrip("/") == wanted.address.rstrip("/")
-        is_as_said = said.config is None or each.config == wanted.config
-        is_as_patient = said.timeout is None or each.first_byte_timeout == wanted.first_byte_timeout
-        if is_there and is_as_said and is_as_patient and keyrings.opens_with(each, secrets):
-            return each
+    """Looked at again once nobody can change it any more."""
+    for each in Provider.objects.filter(requester=wanted.requester, is_enabled=True).order_by("id"):
+        if _is_same(each, wanted, secrets, said):
+            kept = Provider.objects.select_for_update().filter(pk=each.pk, is_enabled=True).first()
+            if kept and _is_same(kept, wanted, secrets, said):
+                return kept
     return None
+
+
+def _is_same(provider: Provider, wanted: Provider, secrets: list[str], said: Connection) -> bool:
+    is_there = provider.address.rstrip("/") == wanted.address.rstrip("/")
+    is_as_said = said.config is None or provider.config == wanted.config
+    is_as_patient = said.timeout is None or provider.first_byte_timeout == wanted.first_byte_timeout
+    return is_there and is_as_said and is_as_patient and keyrings.opens_with(provider, secrets)
 
 
 @transaction.atomic

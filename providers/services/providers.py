@@ -47,6 +47,12 @@ def add(
     return provider
 
 
+def locked(*, provider: Provider) -> Provider:
+    """The row as it is now and stays until the transaction ends: what masks stand for, and where they lead, must not
+    change between being read and being stored. Raises Provider.DoesNotExist once it has gone."""
+    return Provider.objects.select_for_update().get(pk=provider.pk)
+
+
 @transaction.atomic
 def change(*, provider: Provider) -> bool:
     """Store an edited provider. True: its address leads elsewhere now, so its stored keys are switched off.

@@ -108,6 +108,7 @@ def connected(fields: JSON, model: AIModel) -> Provider:
     other = _other(fields, current)
     if other is None:
         return _described(fields, model, current)
+    other = providers.locked(provider=other)
     if current and _keeps_arguments(model, fields) and providers.has_moved(current, other):
         raise Refusal(400, connections.NEW_SETTINGS)
     return other
@@ -144,7 +145,7 @@ def _described(fields: JSON, model: AIModel, current: Provider | None) -> Provid
         if not fields.get("requester"):
             raise Refusal(400, NO_SOURCE)
         return connections.find_or_make(connection=connection_of(fields), program=PROGRAM)
-    wanted = connection_of(fields, current)
+    wanted = connection_of(fields, providers.locked(provider=current))
     wanted = replace(wanted, keeps_secrets=wanted.keeps_secrets or _keeps_arguments(model, fields))
     connections.change_of_model(model=model, connection=wanted, program=PROGRAM)
     return model.provider

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import Count
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -20,7 +21,7 @@ from gateway.dialects.langbot.refusals import Refusal
 from gateway.dialects.langbot.requesters import TYPES
 from gateway.dialects.langbot.shapes import counted_provider, scanned_shapes
 from providers.models import AIModel, Provider, ProviderKey
-from providers.services import discovery, managing
+from providers.services import discovery, managing, providers
 from providers.services.discovery import ScanFailed
 
 JSON = dict[str, Any]
@@ -58,12 +59,13 @@ class ProviderViewSet(DialectViewSet):
 
     @schema.CHANGE
     def update(self, request: Request, uuid: str) -> Response:
-        provider = find_provider(uuid)
         fields = parsed(ProviderFields, request, partial=True)
-        connection = connection_of(fields, provider)
-        arguments = list(provider.models.values_list("extra_args", flat=True))
-        connection = replace(connection, keeps_secrets=connection.keeps_secrets or keeps_stored(arguments, None))
-        managing.change_provider(provider=provider, name=fields.get("name"), connection=connection)
+        with transaction.atomic():
+            provider = providers.locked(provider=find_provider(uuid))
+            connection = connection_of(fields, provider)
+            arguments = list(provider.models.values_list("extra_args", flat=True))
+            connection = replace(connection, keeps_secrets=connection.keeps_secrets or keeps_stored(arguments, None))
+            managing.change_provider(provider=provider, name=fields.get("name"), connection=connection)
         return ok({})
 
     @schema.DELETE
