@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import Prefetch
 
 from common.database import borrowed_connection
+from common.models import ConfigVersion
 from providers import catalog
 from providers.models import AIModel, Kind, Provider, ProviderKey
 from providers.requesters import listing
@@ -94,10 +95,11 @@ def named(*, provider: Provider, names: Sequence[str]) -> list[Scanned]:
 def import_models(*, provider: Provider, chosen: Sequence[Scanned], prefix: str = "") -> list[AIModel]:
     """Make rows of those that are not there yet, under `prefix` and their own names: all of them or none.
 
-    Raises ValidationError.
+    Raises ValidationError, or Provider.DoesNotExist when it has gone meanwhile.
     """
     with transaction.atomic():
-        Provider.objects.select_for_update().get(pk=provider.pk)  # two imports at once would add a model twice
+        ConfigVersion.lock()  # two imports at once would add a model twice
+        Provider.objects.get(pk=provider.pk)
         added = _added(provider)
         wanted = {(each.kind, each.id): each for each in chosen}
         fresh = [

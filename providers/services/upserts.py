@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
+from common.models import ConfigVersion
 from providers import catalog
 from providers.models import Provider, ProviderKey
 from providers.services import discovery, providers
@@ -43,19 +44,10 @@ def find(name: str) -> Provider | None:
     return exact or (alike[0] if len(alike) == 1 else None)
 
 
+@transaction.atomic
 def put(wanted: Wanted) -> Provider:
-    """All of it or nothing. Two at once of a new name make one row. Raises ValidationError."""
-    try:
-        with transaction.atomic():
-            return _put(wanted)
-    except (IntegrityError, ValidationError):
-        if find(wanted.name) is None:
-            raise
-    with transaction.atomic():  # somebody else has just made it, or it is told again what is wrong
-        return _put(wanted)
-
-
-def _put(wanted: Wanted) -> Provider:
+    """All of it or nothing; of two at once one comes second. Raises ValidationError."""
+    ConfigVersion.lock()
     found = find(wanted.name)
     provider = _change(found, wanted) if found else _add(wanted)
     names = [name for name in dict.fromkeys(wanted.model_names) if name not in _names_of(provider)]
@@ -72,8 +64,7 @@ def _add(wanted: Wanted) -> Provider:
     return provider
 
 
-def _change(found: Provider, wanted: Wanted) -> Provider:
-    provider = Provider.objects.select_for_update().get(pk=found.pk)
+def _change(provider: Provider, wanted: Wanted) -> Provider:
     provider.requester, provider.base_url = _settings(wanted, provider)
     provider.metadata = {**provider.metadata, wanted.program: dict(wanted.metadata)}
     if reason := catalog.refusal(provider.requester):
@@ -81,25 +72,27 @@ def _change(found: Provider, wanted: Wanted) -> Provider:
     provider.full_clean()
     providers.check_egress(provider.base_url)
     providers.change(provider=provider)
-    replace_key(provider=provider, secret=wanted.secret)
+    _replace_key(provider=provider, secret=wanted.secret)
     return provider
 
 
 @transaction.atomic
 def patch(*, provider: Provider, program: str, metadata: Mapping[str, Any], secret: str | None = None) -> Provider:
-    """These entries of a program's metadata, and this secret in its first key if there is one; the rest stays."""
-    provider = Provider.objects.select_for_update().get(pk=provider.pk)
+    """These entries of a program's metadata, and this secret in its first key if there is one; the rest stays.
+
+    Raises Provider.DoesNotExist when it has gone meanwhile.
+    """
+    ConfigVersion.lock()
+    provider = Provider.objects.get(pk=provider.pk)
     provider.metadata = {**provider.metadata, program: {**provider.metadata.get(program, {}), **metadata}}
     provider.save(update_fields=["metadata", "updated_at"])
     if secret is not None:
-        replace_key(provider=provider, secret=secret.strip())
+        _replace_key(provider=provider, secret=secret.strip())
     return provider
 
 
-@transaction.atomic
-def replace_key(*, provider: Provider, secret: str) -> ProviderKey:
+def _replace_key(*, provider: Provider, secret: str) -> ProviderKey:
     """A new secret in the row of the provider's first key, which is switched on; other keys stay as they are."""
-    Provider.objects.select_for_update().get(pk=provider.pk)
     # Deferred, as a secret that no key of the keyring opens can still be replaced.
     key = provider.keys.defer("secret").order_by("id").first() or ProviderKey(provider=provider, name=FIRST_KEY)
     key.secret, key.is_enabled = secret, True

@@ -14,8 +14,9 @@ from accounts.errors import EmailTaken, LedgerUnavailable, NotAllowed
 from gateway.dialects.incoming import BodyError, BodyTooLarge, BodyTooSlow
 from gateway.dialects.openai.schema import SECURITY
 from gateway.dialects.providers_api.authentication import AdminAuthentication
-from gateway.dialects.providers_api.refusals import Refusal, forbidden, invalid
+from gateway.dialects.providers_api.refusals import Refusal, forbidden, invalid, no_provider
 from gateway.dialects.service import BytesJSON, PlainSchema, ServiceView, principal_of
+from providers.models import Provider
 
 __all__ = ["DialectView", "principal_of", "refuse"]
 
@@ -80,6 +81,7 @@ KINDS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Any], ...] = (
     (Refusal, lambda error: error),
     (NotAllowed, lambda error: forbidden(str(error))),
     (EmailTaken, lambda error: Refusal(409, str(error), "EMAIL_EXISTS")),
+    (Provider.DoesNotExist, lambda error: no_provider()),  # deleted while it was changed
     (ValidationError, lambda error: invalid(" ".join(error.messages))),
     (BodyError, _body),
     ((LedgerUnavailable, OperationalError, InterfaceError), _down),

@@ -1,6 +1,7 @@
 """Provider configurations by name: made, changed, listed, deleted."""
 
 import threading
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
@@ -265,3 +266,25 @@ def test_numbers_that_no_64_bits_hold_close_nothing(api: Api, number: str) -> No
     assert api.post("/providers", body)[0] == 200
     status, content = api.get("/providers")
     assert (status, content["providers"][0]["metadata"]) == (200, {"x": float(number)})
+
+
+def test_writes_of_one_name_at_once_come_one_after_the_other(api: Api) -> None:
+    """Made, changed and deleted by several at once: whoever comes too late finds nothing, and nothing fails."""
+    requests: list[Callable[[], tuple[int, Any]]] = [
+        lambda: api.post("/providers", {"name": "openai", "apiKey": KEY, "metadata": {"models": ["gpt-4o"]}}),
+        lambda: api.put("/providers/openai", {"apiKey": KEY, "displayName": "x"}),
+        lambda: api.delete("/providers/openai"),
+    ]
+    answers: list[tuple[int, Any]] = []
+
+    def run(first: int) -> None:
+        answers.extend(requests[(first + place) % len(requests)]() for place in range(12))
+        connection.close()
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == 72
+    assert {content.get("code") for _, content in answers} <= {None, "PROVIDER_NOT_FOUND"}
