@@ -17,13 +17,18 @@ JSON = dict[str, Any]
 AT_ONCE = 100  # models: one short transaction
 PAUSE_SECONDS = 0.5  # each batch is a new version of the configuration, which every process reads before its next call
 MOST_TOLD = 100
+GONE = "The provider is not there any more."
 
 
 def import_models(task: Running) -> JSON:
     """Take over what the upstream has, all of it or the `models` that are named; what is there already stays."""
-    provider = Provider.objects.filter(pk=task.arguments["provider"]).first()
-    if provider is None:
-        raise JobFailed("The provider is not there any more.")
+    try:
+        return _import_models(task, Provider.objects.get(pk=task.arguments["provider"]))
+    except Provider.DoesNotExist as error:  # at the start, or at any batch
+        raise JobFailed(GONE) from error
+
+
+def _import_models(task: Running, provider: Provider) -> JSON:
     task.report(action=f"Asking {provider.name} which models it has")
     found = _scan(task, provider)
     chosen, missing = _chosen(found, task.arguments.get("models"))
