@@ -33,6 +33,16 @@ def model(world: World) -> AIModel:
     )
 
 
+def secretive(world: World) -> AIModel:
+    """One with a secret among its arguments."""
+    return factories.model(world.made["provider"], "secretive", extra_args={"api_key": "s3cret", "seed": 7})
+
+
+def router(world: World) -> Provider:
+    """One that has no upstream to ask."""
+    return factories.provider(name="router", requester="smart-router", base_url="", secret="")
+
+
 def embedding(world: World) -> AIModel:
     return factories.model(world.made["provider"], "embedding", upstream_name="echo", kind=Kind.EMBEDDING)
 
@@ -48,5 +58,6 @@ def secret_of_upstream(world: World) -> dict[str, str]:
 
 
 GIVEN: dict[str, Callable[[World], Any]] = {
-    each.__name__: each for each in (provider, reranker, locked, model, embedding, rerank, secret_of_upstream)
+    each.__name__: each
+    for each in (provider, reranker, locked, router, model, secretive, embedding, rerank, secret_of_upstream)
 }
