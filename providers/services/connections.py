@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
+from common.models import ConfigVersion
 from providers import catalog
 from providers.models import AIModel, Provider
 from providers.services import keyrings, providers
@@ -67,6 +68,7 @@ def find_or_make(*, connection: Connection, program: str) -> Provider:
     Raises ValidationError.
     """
     secrets = new_secrets(connection)
+    ConfigVersion.lock()
     return _found_or_made(_draft(connection), secrets, connection, program)
 
 
@@ -78,6 +80,7 @@ def change(*, provider: Provider, connection: Connection, name: str | None = Non
     there, and rows whose masks come with them stay, switched off; masks alone, or nothing said of keys that are in use,
     is refused. So it is with secrets in the settings. Raises ValidationError, and stores nothing then.
     """
+    ConfigVersion.lock()
     locked = Provider.objects.select_for_update().get(pk=provider.pk)
     changed = _changed(locked, connection)
     changed.row.name = locked.name if name is None else name
@@ -90,6 +93,7 @@ def change_of_model(*, model: AIModel, connection: Connection, program: str) -> 
 
     Sets `model.provider`, without saving the model. Raises ValidationError, and stores nothing then.
     """
+    ConfigVersion.lock()
     provider = Provider.objects.select_for_update().get(pk=model.provider_id)
     changed = _changed(provider, connection)
     if not changed.is_any:

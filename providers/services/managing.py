@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import IntegrityError, transaction
 
+from common.models import ConfigVersion
 from providers.models import AIModel, Kind, Provider
 from providers.services import connections, keyrings, providers
 from providers.services.connections import Connection
@@ -42,6 +43,7 @@ def store(*, model: AIModel) -> AIModel:
     Raises Provider.DoesNotExist when its provider has gone meanwhile.
     """
     with told_duplicate(name=DUPLICATE):
+        ConfigVersion.lock()
         Provider.objects.select_for_update().get(pk=model.provider_id)
         model.full_clean()
         model.save()
@@ -80,8 +82,7 @@ class StillInUse(Exception):
 @transaction.atomic
 def remove_provider(*, provider: Provider, with_models: bool) -> None:
     """Its keys go with it. Raises StillInUse for the first kind of model that it has, unless they go too."""
-    # The models first, as whoever changes one locks it before its provider.
-    list(AIModel.objects.select_for_update().filter(provider=provider).order_by("pk").values_list("pk"))
+    ConfigVersion.lock()
     locked = Provider.objects.select_for_update().get(pk=provider.pk)
     kinds = set(locked.models.values_list("kind", flat=True))
     if kinds and not with_models:

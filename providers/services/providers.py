@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
+from common.models import ConfigVersion
 from providers import catalog
 from providers.models import Provider, ProviderKey
 from providers.requesters import addresses
@@ -50,6 +51,7 @@ def add(
 def locked(*, provider: Provider) -> Provider:
     """The row as it is now and stays until the transaction ends: what masks stand for, and where they lead, must not
     change between being read and being stored. Raises Provider.DoesNotExist once it has gone."""
+    ConfigVersion.lock()
     return Provider.objects.select_for_update().get(pk=provider.pk)
 
 
@@ -60,6 +62,7 @@ def change(*, provider: Provider) -> bool:
     A secret belongs to the place it was entered for. Whoever may edit an address but not read a secret could
     otherwise have it sent to a server of their own.
     """
+    ConfigVersion.lock()
     before = Provider.objects.select_for_update().get(pk=provider.pk)
     provider.save()
     is_elsewhere = has_moved(before, provider)

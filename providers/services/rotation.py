@@ -2,6 +2,7 @@
 
 from django.db import transaction
 
+from common.models import ConfigVersion
 from providers.models import ProviderKey
 
 AT_ONCE = 200
@@ -23,6 +24,7 @@ def rotate() -> int:
 
 @transaction.atomic
 def _rotate_after(last: int) -> list[int]:
+    ConfigVersion.lock()
     keys = list(ProviderKey.objects.select_for_update().filter(pk__gt=last).order_by("pk")[:AT_ONCE])
     for key in keys:
         key.save(update_fields=["secret"])

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from accounts.models import Scope, User
 from chat.services import probes
 from chat.services.probes import ProbeResult
+from common.models import ConfigVersion
 from gateway.dialects.langbot import schema_models as schema
 from gateway.dialects.langbot.authentication import UserAuthentication
 from gateway.dialects.langbot.bodies_providers import ModelFields, StarredFields, TestFields
@@ -177,6 +178,8 @@ def _rows(kind: str) -> QuerySet[AIModel]:
 def find_model(
     kind: str, uuid: str, message: str = "Resource not found", code: int | str = GONE, *, is_locked: bool = False
 ) -> AIModel:
+    if is_locked:
+        ConfigVersion.lock()
     rows = _rows(kind).select_for_update(of=("self",)) if is_locked else _rows(kind)
     model = rows.filter(uuid=uuid_of(uuid)).first()
     if model is None:
