@@ -98,9 +98,14 @@ def switch_off(*, by: Principal, user: User) -> User:
         personal_keys.check_rank(by=by, key=key)
     user.is_active = False
     user.save(update_fields=["is_active"])
+    shut_out(user=user)
+    return user
+
+
+def shut_out(*, user: User) -> None:
+    """End what somebody who has been switched off still holds: log-ins, and keys, which call models as well."""
     sessions.end_all(user=user)
     user.keys.filter(is_active=True).update(is_active=False)
-    return user
 
 
 def check_rank(*, by: Principal, user: User) -> None:

@@ -7,7 +7,10 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
-from accounts.models import User
+from accounts.errors import KeyRevoked, TokenExpired
+from accounts.models import ApiKey, User
+from accounts.services import keys, sessions
+from tests import factories
 
 pytestmark = pytest.mark.django_db
 
@@ -73,3 +76,19 @@ def test_a_superuser_gives_rights(console: Client, clerk: User) -> None:
     assert console.post(page(clerk), form(clerk, is_superuser="on")).status_code == 302
     clerk.refresh_from_db()
     assert clerk.is_superuser
+
+
+def test_whoever_is_switched_off_here_calls_and_manages_no_more(desk: Client) -> None:
+    user = User.objects.create_user("caller", password="x")
+    theirs, other = factories.key(owner=user), factories.key()
+    session = sessions.start(user=user)
+    assert desk.post(page(user), form(user)).status_code == 302
+    assert keys.caller_of(ApiKey.objects.get(pk=theirs.key.pk)).name == theirs.key.name
+    posted = form(user)
+    del posted["is_active"]
+    assert desk.post(page(user), posted).status_code == 302
+    with pytest.raises(KeyRevoked):
+        keys.caller_of(ApiKey.objects.get(pk=theirs.key.pk))
+    with pytest.raises(TokenExpired):
+        sessions.refresh(token=session.refresh_token)
+    assert keys.caller_of(ApiKey.objects.get(pk=other.key.pk)).name == other.key.name
