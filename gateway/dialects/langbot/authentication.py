@@ -41,15 +41,15 @@ class EitherAuthentication(BaseAuthentication):
 
 
 class UserAuthentication(EitherAuthentication):
-    """A user's token alone: what keys may not do."""
+    """A user's token alone: what keys may not do. `X-API-Key` says nothing here, whatever is in it."""
 
     missing = "No valid user token provided"
 
-    def of_text(self, text: str) -> Principal:
-        return _of_token(text)
-
-    def of_key(self, secret: str) -> Principal:
-        raise Refusal(401, self.missing)
+    def authenticate(self, request: Request) -> tuple[Principal, None]:
+        text = _without_scheme(_header(request, "HTTP_AUTHORIZATION"))
+        if not text:
+            raise Refusal(401, self.missing)
+        return _of_token(text), None
 
 
 class BearerAuthentication(UserAuthentication):

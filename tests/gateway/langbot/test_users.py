@@ -6,8 +6,9 @@ import pytest
 from django.conf import settings as real_settings
 from django.test import Client
 
-from accounts.models import User
+from accounts.models import Role, User
 from accounts.services import tokens
+from tests import factories
 from tests.gateway.langbot.conftest import BETTER, PASSWORD, Api, caller
 
 WRONG = {"code": 1, "msg": "Invalid username or password"}
@@ -264,3 +265,15 @@ def test_a_sixth_attempt_at_recovery_has_to_wait(admin: User, nobody: Api) -> No
         assert nobody("post", "user/reset-password", {**RESET, "recovery_key": "wrong"}).status_code == 403
     answer = nobody("post", "user/reset-password", RESET)
     assert told(answer) == (429, {"code": -1, "msg": "Too many attempts, try again later"})
+
+
+@pytest.mark.parametrize("path", ["user/check-token", "user/info", "user/space-credits", "apikeys"])
+@pytest.mark.parametrize("kind", ["good", "wrong"])
+def test_where_a_token_is_asked_for_a_header_key_says_nothing(admin: User, path: str, kind: str) -> None:
+    secret = factories.key(role=Role.ADMIN).secret if kind == "good" else "lbk_wrong"
+    token = f"Bearer {tokens.issue(user=admin)}"
+    assert caller(**{"X-API-Key": secret, "Authorization": token})("get", path).status_code == 200
+    assert told(caller(**{"X-API-Key": secret})("get", path)) == (
+        401,
+        {"code": -1, "msg": "No valid user token provided"},
+    )
