@@ -4,9 +4,11 @@ A short name is no alias: it stands for a row, a label and an address together, 
 Addresses: each vendor's reference; dashscope's is the international one, its row's the Chinese one.
 """
 
+import re
 from dataclasses import dataclass
 
 SHORTEST_KEY = 10
+IN_HEADERS = re.compile(r"[ -~]+")  # an object in JSON is no header: some vendors' keys have parts
 # platform.openai.com/docs/api-reference/authentication, platform.claude.com/docs/en/api/overview. Others don't promise.
 KEY_STARTS = {"openai": "sk-", "anthropic": "sk-ant-"}
 
@@ -50,6 +52,8 @@ def key_problem(name: str, secret: str) -> str:
     start = KEY_STARTS.get(name.strip().lower())
     if not secret.strip():
         return "The key is empty."
+    if not (secret.strip().startswith("{") or IN_HEADERS.fullmatch(secret.strip())):
+        return "A key has letters, digits and signs of ASCII alone, as it is sent in a header."
     if start:
         return "" if secret.strip().startswith(start) else f"A key of this provider starts with {start}"
     return "" if len(secret.strip()) >= SHORTEST_KEY else f"A key has at least {SHORTEST_KEY} characters."

@@ -60,9 +60,7 @@ class ProviderDetail(DialectView):
         provider = find(name)
         if not fields:
             raise Refusal(400, "Nothing to update", "MISSING_FIELDS")
-        secret = fields.get("apiKey")
-        if secret is not None:
-            check_key(provider.name, secret)
+        secret = checked_key(provider.name, fields["apiKey"]) if "apiKey" in fields else None
         label = {"displayName": fields["displayName"]} if "displayName" in fields else {}
         return one(upserts.patch(provider=provider, secret=secret, program=PROGRAM, metadata=label))
 
@@ -118,11 +116,10 @@ def wanted(body: JSON) -> Wanted:
     name = fields["name"].lower()
     if not NAME.fullmatch(name):
         raise Refusal(400, "Invalid provider name", "INVALID_NAME")
-    check_key(name, fields["apiKey"])
     metadata = fields.get("metadata") or {}
     return Wanted(
         name=name,
-        secret=fields["apiKey"].strip(),
+        secret=checked_key(name, fields["apiKey"]),
         program=PROGRAM,
         metadata=metadata,
         requester=metadata.get("requester", ""),
@@ -131,6 +128,7 @@ def wanted(body: JSON) -> Wanted:
     )
 
 
-def check_key(name: str, secret: str) -> None:
+def checked_key(name: str, secret: str) -> str:
     if catalog.key_problem(name, secret):
         raise Refusal(400, "Invalid API key format", "INVALID_API_KEY")
+    return secret.strip()
