@@ -5,6 +5,7 @@ For programs that send the whole of what they want each time. The console's form
 """
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +15,8 @@ from django.db import transaction
 from common.models import ConfigVersion
 from providers import catalog
 from providers.models import Provider, ProviderKey
-from providers.services import discovery, providers
+from providers.services import discovery, providers, sensitive
+from providers.services.connections import NEW_SETTINGS
 from providers.services.routing import OPENAI_COMPATIBLE
 
 FIRST_KEY = "key 1"
@@ -59,18 +61,21 @@ def put(wanted: Wanted) -> Provider:
 def _add(wanted: Wanted) -> Provider:
     requester, base_url = _settings(wanted)
     provider = providers.add(name=wanted.name, requester=requester, base_url=base_url, secrets=[wanted.secret])
-    provider.metadata = {wanted.program: dict(wanted.metadata)}
+    provider.metadata = {wanted.program: _kept(wanted.metadata, wanted.secret)}
     provider.save(update_fields=["metadata"])
     return provider
 
 
 def _change(provider: Provider, wanted: Wanted) -> Provider:
+    before = copy(provider)
     provider.requester, provider.base_url = _settings(wanted, provider)
-    provider.metadata = {**provider.metadata, wanted.program: dict(wanted.metadata)}
+    provider.metadata = {**provider.metadata, wanted.program: _kept(wanted.metadata, wanted.secret)}
     if reason := catalog.refusal(provider.requester):
         raise ValidationError({"requester": reason})
     provider.full_clean()
-    providers.check_egress(provider.base_url)
+    providers.check_egress(provider.address)
+    if providers.has_moved(before, provider) and _sends_secrets(provider):
+        raise ValidationError(NEW_SETTINGS)
     providers.change(provider=provider)
     _replace_key(provider=provider, secret=wanted.secret)
     return provider
@@ -84,10 +89,11 @@ def patch(*, provider: Provider, program: str, metadata: Mapping[str, Any], secr
     """
     ConfigVersion.lock()
     provider = Provider.objects.get(pk=provider.pk)
-    provider.metadata = {**provider.metadata, program: {**provider.metadata.get(program, {}), **metadata}}
+    entries = {**provider.metadata.get(program, {}), **metadata}
+    provider.metadata = {**provider.metadata, program: _kept(entries, secret)}
     provider.save(update_fields=["metadata", "updated_at"])
     if secret is not None:
-        _replace_key(provider=provider, secret=secret.strip())
+        _replace_key(provider=provider, secret=secret)
     return provider
 
 
@@ -99,6 +105,17 @@ def _replace_key(*, provider: Provider, secret: str) -> ProviderKey:
     key.full_clean()
     key.save()
     return key
+
+
+def _kept(metadata: Mapping[str, Any], secret: str | None) -> dict[str, Any]:
+    """Programs like to repeat the key in there, where it would be stored and shown in clear."""
+    return dict(sensitive.blotted(dict(metadata), secret)) if secret else dict(metadata)
+
+
+def _sends_secrets(provider: Provider) -> bool:
+    """Whether calls carry secrets beside the key, which this program neither sees nor sends."""
+    arguments = provider.models.values_list("extra_args", flat=True)
+    return any(map(sensitive.has_secret, (provider.config, *arguments)))
 
 
 def _settings(wanted: Wanted, row: Provider | None = None) -> tuple[str, str]:

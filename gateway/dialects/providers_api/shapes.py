@@ -14,6 +14,8 @@ from accounts.models import ApiKey, Charge, User
 from accounts.services.reports import Total
 from providers import catalog
 from providers.models import AIModel, Provider, ProviderKey
+from providers.services import sensitive
+from providers.services.keyrings import MASK
 
 JSON = dict[str, Any]
 
@@ -21,7 +23,6 @@ PROGRAM = "providers_api"  # whose entry it is in a row's metadata
 USER_PREFIX = "user-"
 DEFAULT_RPM = 100  # what is shown of people who were made elsewhere
 SECRET_WORD = re.compile(r"key|secret|token|password|credential|authorization", re.IGNORECASE)
-MASK = "***"
 
 
 def moment(value: datetime | None) -> str | None:
@@ -74,13 +75,17 @@ def provider_shape(provider: Provider) -> JSON:
     }
 
 
-def masked(value: Any, name: str = "") -> Any:
-    """The same, but texts under a name like that of a secret are not shown."""
+def masked(value: Any, *, is_secret: bool = False) -> Any:
+    """The same, but no text is shown that stands somewhere under a name like that of a secret."""
     if isinstance(value, dict):
-        return {each: masked(inner, each) for each, inner in value.items()}
+        return {name: masked(inner, is_secret=is_secret or _hides(name)) for name, inner in value.items()}
     if isinstance(value, list):
-        return [masked(each, name) for each in value]
-    return MASK if isinstance(value, str) and value and SECRET_WORD.search(name) else value
+        return [masked(inner, is_secret=is_secret) for inner in value]
+    return MASK if is_secret and isinstance(value, str) and value else value
+
+
+def _hides(name: str) -> bool:
+    return bool(SECRET_WORD.search(name)) or sensitive.hides(name)
 
 
 # People and keys

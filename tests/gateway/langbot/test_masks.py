@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 
-from gateway.dialects.langbot.masks import is_sensitive, keeps_stored, masked, unmasked
+from gateway.dialects.langbot.masks import keeps_stored, masked, unmasked
+from providers.services.sensitive import is_sensitive
 
 # Contract 1.5.
 SECRET = (

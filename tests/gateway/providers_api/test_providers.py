@@ -171,6 +171,8 @@ INVALID_NAME = (400, {"error": "Invalid provider name", "code": "INVALID_NAME"})
         ({"name": "openai", "apiKey": "  \t "}, INVALID_KEY),
         ({"name": "openai", "apiKey": "pk-0123456789"}, INVALID_KEY),
         ({"name": "mistral", "apiKey": "short"}, INVALID_KEY),
+        ({"name": "mistral", "apiKey": "0123456789\r\nX-Other: 1"}, INVALID_KEY),
+        ({"name": "mistral", "apiKey": "ключ-0123456789"}, INVALID_KEY),
         ({"name": "  ", "apiKey": KEY}, INVALID_NAME),
         ({"name": "a/b", "apiKey": KEY}, INVALID_NAME),
         ({"name": "-a", "apiKey": KEY}, INVALID_NAME),
@@ -288,3 +290,37 @@ def test_writes_of_one_name_at_once_come_one_after_the_other(api: Api) -> None:
         thread.join()
     assert len(answers) == 72
     assert {content.get("code") for _, content in answers} <= {None, "PROVIDER_NOT_FOUND"}
+
+
+def test_secrets_in_settings_stay_behind_when_the_address_moves(api: Api) -> None:
+    """They can't be read or sent here, so nobody who only may move an address gets them."""
+    elsewhere = {"name": "openai", "apiKey": KEY, "metadata": {"baseUrl": "https://elsewhere.example.com/v1"}}
+    provider = factories.provider(name="openai", base_url=OPENAI, config={"headers": {"X-Team": "secret"}})
+    status, content = api.post("/providers", elsewhere)
+    assert (status, content["code"]) == (400, "INVALID_REQUEST")
+    assert secrets_of("openai") == [("sk-some-provider-key", True)]
+    Provider.objects.update(config={})
+    model = factories.model(provider, extra_args={"auth": {"token": "secret"}})
+    assert api.post("/providers", elsewhere)[0] == 400
+    AIModel.objects.filter(pk=model.pk).update(extra_args={"temperature": 1})
+    assert api.post("/providers", elsewhere)[0] == 200
+
+
+def test_secrets_in_settings_stay_where_the_address_stays(api: Api) -> None:
+    factories.provider(name="openai", base_url=OPENAI, config={"headers": {"X-Team": "secret"}})
+    posted(api, baseUrl=f"{OPENAI}/")
+    assert Provider.objects.get().config == {"headers": {"X-Team": "secret"}}
+
+
+def test_nothing_under_a_secret_name_is_shown_however_deep(api: Api) -> None:
+    shown = posted(api, credentials={"aws": {"id": "hidden", "parts": ["hidden", {"x": "hidden"}]}, "region": 5})
+    assert "hidden" not in str(shown)
+    assert shown["metadata"]["credentials"]["region"] == 5
+
+
+def test_the_key_itself_is_nowhere_in_clear_though_the_metadata_repeats_it(api: Api) -> None:
+    shown = posted(api, apiKey=KEY, note=f"mine is {KEY}", nested=[{"x": KEY}, {KEY: 1}])
+    assert shown["metadata"] == {"apiKey": "***", "note": "mine is ***", "nested": [{"x": "***"}, {"***": 1}]}
+    api.put("/providers/openai", {"apiKey": "sk-another-0123456789", "displayName": "sk-another-0123456789"})
+    assert KEY not in str(Provider.objects.get().metadata)
+    assert Provider.objects.get().metadata["providers_api"]["displayName"] == "***"
