@@ -4,8 +4,10 @@ import json
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import orjson
 from cryptography.fernet import Fernet, MultiFernet
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
 from django_cryptography.fields import EncryptedMixin
 
@@ -75,6 +77,15 @@ class SentJSON(_JSON):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{**kwargs, "decoder": Numbers})
+
+    def validate(self, value: Any, model_instance: Any) -> None:
+        """Python's own JSON takes NaN, halves of characters and any depth: with one of them no list could be told."""
+        super().validate(value, model_instance)
+        try:
+            json.dumps(value, allow_nan=False)
+            orjson.dumps([[[[[[[[value]]]]]]]])  # as deep as it stands in an answer
+        except (TypeError, ValueError) as error:
+            raise ValidationError(f"This can't be sent as JSON: {error}.", code="invalid") from error
 
     def deconstruct(self) -> tuple[Any, ...]:
         name, _, args, kwargs = super().deconstruct()

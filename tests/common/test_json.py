@@ -1,9 +1,11 @@
 """JSON columns that hold what others sent."""
 
+import json
 from typing import Any
 
 import orjson
 import pytest
+from django.core.exceptions import ValidationError
 
 from accounts.models import User
 from tests import factories
@@ -24,3 +26,25 @@ def test_whatever_was_stored_can_be_written_again(database: None, value: Any, to
         row.refresh_from_db()
         stored = getattr(row, name)["x"]
         assert orjson.loads(orjson.dumps(stored)) == ([told] if isinstance(stored, list) else told)
+
+
+def _nested(levels: int) -> Any:
+    return json.loads("[" * levels + "]" * levels)
+
+
+@pytest.mark.parametrize("value", ["\ud800", {"\udfff": 1}, _nested(253), 2**64, {"x": [float("nan")]}])
+def test_what_no_answer_could_tell_is_not_stored(db: None, value: Any) -> None:
+    """As the console's forms take it: they read with Python's own parser."""
+    model = factories.model(factories.provider())
+    model.extra_args = {"x": value}
+    model.provider.config = {"x": value}
+    for row in (model, model.provider):
+        with pytest.raises(ValidationError, match="JSON"):
+            row.full_clean()
+
+
+@pytest.mark.parametrize("value", ["\U0001f600", _nested(200), 2**64 - 1, None, 1e300])
+def test_what_an_answer_can_tell_is_stored(db: None, value: Any) -> None:
+    model = factories.model(factories.provider(config={"x": value}), extra_args={"x": value})
+    model.full_clean()
+    model.provider.full_clean()
