@@ -14,8 +14,8 @@ from accounts.models import Charge
 from accounts.services.reports import Bounds
 
 PAGE = 5000  # charges
-# Where a spreadsheet takes a text for a formula.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+# Where a spreadsheet takes a text for a formula; the wide ones in Japanese.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 # A column's name, and where it comes from. Money is USD, prices are USD per million tokens, times are UTC.
 COLUMNS = {

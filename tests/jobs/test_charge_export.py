@@ -46,7 +46,7 @@ def test_money_is_exact_and_times_are_utc(model: AIModel) -> None:
     assert (line["streamed"], line["price_cached_read"], line["request_id"]) == ("false", "", row.request_id)
 
 
-@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx"])
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\n=1", "\uff1d1"])
 def test_a_name_is_no_formula(model: AIModel, name: str) -> None:
     charge(model, factories.key(name=name).key, error=name)
     [line] = exported()
