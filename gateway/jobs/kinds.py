@@ -19,13 +19,13 @@ JSON = dict[str, Any]
 class Kind:
     """`work` makes the result, and may be called again where an earlier attempt was cut off.
 
-    `start`: the rights that whoever starts it must hold, all of them. `read`: one of these opens its file.
+    `start`: the rights that whoever starts it must hold, all of them. `read`: all of one of these open its file.
     """
 
     title: str
     work: Callable[[Running], JSON]
     start: tuple[Scope, ...]
-    read: tuple[Scope, ...] = ()
+    read: tuple[tuple[Scope, ...], ...] = ()
     file_name: str = ""
     file_type: str = ""
 
@@ -34,7 +34,11 @@ class Kind:
         return next((scope for scope in self.start if not principal.may(scope)), None)
 
     def may_read(self, principal: Principal) -> bool:
-        return any(map(principal.may, self.read))
+        return any(all(map(principal.may, each)) for each in self.read)
+
+    def unread_without(self, principal: Principal) -> Scope | None:
+        """The first right that somebody lacks to read its file the way that most do."""
+        return next((scope for scope in self.read[0] if not principal.may(scope)), None) if self.read else None
 
 
 CHECK, IMPORT, CONFIG, CHARGES = "provider-check", "model-import", "config-export", "charges-export"
@@ -46,7 +50,7 @@ KINDS = {
         "Export of the set-up",
         exports.export_config,
         start=(Scope.DATA_EXPORT, Scope.RESOURCE_VIEW),
-        read=(Scope.DATA_EXPORT,),
+        read=((Scope.DATA_EXPORT, Scope.RESOURCE_VIEW),),
         file_name="weighbridge.yaml",
         file_type="application/yaml",
     ),
@@ -54,7 +58,7 @@ KINDS = {
         "Export of charges",
         exports.export_charges,
         start=(Scope.DATA_EXPORT,),
-        read=(Scope.DATA_EXPORT, Scope.AUDIT_VIEW),
+        read=((Scope.DATA_EXPORT,), (Scope.AUDIT_VIEW,)),
         file_name="charges.csv",
         file_type="text/csv",
     ),

@@ -207,6 +207,14 @@ class TestRights:
         assert "Export of charges" in page and "charges.csv" not in page
         assert reader.get(reverse("admin:common_job_file", args=[job.pk])).status_code == 403
 
+    def test_the_set_up_is_for_those_who_may_see_it_as_well(self, db: None, admin: User) -> None:
+        job = starting.export_config(by=of_user(admin))
+        runner.run(job.pk)
+        file = reverse("admin:common_job_file", args=[job.pk])
+        statuses = {names: visitor(*names).get(file).status_code for names in (("view_charge",), ("view_provider",))}
+        assert statuses == {("view_charge",): 404, ("view_provider",): 403}
+        assert visitor("view_charge", "view_provider").get(file).status_code == 200
+
     def test_cancelling_takes_a_right_and_a_post(self, console: Client, admin: User) -> None:
         job = starting.check_providers(by=of_user(admin))
         url = reverse("admin:common_job_cancel", args=[job.pk])

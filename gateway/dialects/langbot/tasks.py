@@ -71,7 +71,9 @@ class TaskFile(DialectView):
         if kind is None or not job.file_name:
             raise Refusal(404, "Task has no file", 404)
         if not kind.may_read(principal_of(request)):
-            raise Refusal(403, f"Missing Workspace permission: {kind.read[0]}", "permission_denied")
+            raise Refusal(
+                403, f"Missing Workspace permission: {kind.unread_without(principal_of(request))}", "permission_denied"
+            )
         return file_response(job)
 
 
