@@ -11,8 +11,10 @@ from django.db import models
 from common.fields import EncryptedTextField, SentJSON
 from common.models import ConfigQuerySet, ConfigRow
 from common.money import MoneyField
-from providers import catalog, policies
+from providers import catalog, policies, sensitive
 from providers.policies import ReasoningEffort
+
+MASKED = f"{sensitive.MASK} stands for a secret that was not shown: enter the secret itself."
 
 
 def check_base_url(value: str) -> None:
@@ -90,6 +92,8 @@ class Provider(ConfigRow):
         headers = self.config.get("headers", {}) if isinstance(self.config, dict) else None
         if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
             raise ValidationError({"config": 'Give an object; its "headers" map names to texts.'})
+        if sensitive.has_mask(self.config):
+            raise ValidationError({"config": MASKED})
         vendor = catalog.find(self.requester)
         if vendor:
             self._check_against(vendor)
@@ -300,6 +304,8 @@ class AIModel(ConfigRow):
                 raise ValidationError({name: f"Give a JSON list of {wanted}."})
         if not isinstance(self.extra_args, dict):
             raise ValidationError({"extra_args": "Give a JSON object."})
+        if sensitive.has_mask(self.extra_args):
+            raise ValidationError({"extra_args": MASKED})
         provider = self._known_provider()
         place = (provider.address, provider.config) if provider else None
         if problems := policies.problems(self.extra_args, self.kind, place):

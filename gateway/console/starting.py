@@ -113,8 +113,8 @@ PAGES = {
     ),
     CONFIG: Page(
         "Export the set-up",
-        "This writes providers, models and groups into a YAML file, as export_config does. Secrets in it are "
-        "references to environment variables. The file is kept for a week.",
+        "This writes providers, models and groups into a YAML file, as export_config does. Keys in it are references "
+        "to environment variables, other secrets are masked. The file is kept for a week.",
         "settings_backup_restore",
         ConfigForm,
     ),

@@ -8,17 +8,27 @@ from accounts.services import charge_export
 from accounts.services.reports import Bounds
 from common.jobs import Running
 from gateway.declaration import export
+from providers import sensitive
 
 JSON = dict[str, Any]
 
 
 def export_config(task: Running) -> JSON:
-    """One piece. Secrets in it are references."""
+    """One piece. Keys in it are references, and what else is secret is masked: the file is for more people than those
+    who set the gateway up, as the command on the server is."""
     task.go_on()
-    document = export.export()
+    document = _masked(export.export())
     if not task.memory:
         task.add_part(0, export.dump(document), done=1, total=1, memory={"parts": 1})
     return {name: len(document[name]) for name in ("providers", "groups")}
+
+
+def _masked(document: JSON) -> JSON:
+    for provider in document["providers"]:
+        for row, name in ((provider, "config"), *((model, "extra_args") for model in provider["models"])):
+            if name in row:
+                row[name] = sensitive.masked(row[name])
+    return document
 
 
 def export_charges(task: Running) -> JSON:

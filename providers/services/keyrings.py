@@ -9,9 +9,10 @@ from itertools import count
 
 from django.core.exceptions import ValidationError
 
+from providers import sensitive
 from providers.models import Provider, ProviderKey
 
-MASK = "***"
+MASK = sensitive.MASK
 NO_VALUE = "Masked secret has no existing value"
 USUAL_NAME = "default"
 # In a provider's metadata: the keys' ids as they were listed last. A mask means a place in that list.

@@ -13,9 +13,9 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from common.models import ConfigVersion
-from providers import catalog
+from providers import catalog, sensitive
 from providers.models import Provider, ProviderKey
-from providers.services import discovery, providers, sensitive
+from providers.services import discovery, providers
 from providers.services.connections import NEW_SETTINGS
 from providers.services.routing import OPENAI_COMPATIBLE
 

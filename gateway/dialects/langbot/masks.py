@@ -4,17 +4,8 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
+from providers.sensitive import hides
 from providers.services.keyrings import MASK, NO_VALUE
-from providers.services.sensitive import hides
-
-
-def masked(value: Any, *, is_secret: bool = False) -> Any:
-    """The same with every leaf masked that stands under a sensitive name."""
-    if isinstance(value, dict):
-        return {name: masked(inner, is_secret=is_secret or hides(name)) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [masked(inner, is_secret=is_secret) for inner in value]
-    return MASK if is_secret and value not in (None, "") else value
 
 
 def unmasked(value: Any, stored: Any, *, is_secret: bool = False) -> Any:

@@ -8,13 +8,12 @@ from typing import Any
 
 from gateway.dialects.langbot.envelope import time_text
 from gateway.dialects.langbot.identity import workspace_uuid
-from gateway.dialects.langbot.masks import masked
 from gateway.dialects.langbot.reasoning import DEFAULT, LEVELS, capabilities
 from gateway.dialects.langbot.requesters import TYPES
 from providers.models import AIModel, Kind, Provider
 from providers.policies import effort_of
+from providers.sensitive import MASK, masked
 from providers.services.discovery import Scanned
-from providers.services.keyrings import MASK
 
 JSON = dict[str, Any]
 

@@ -12,10 +12,9 @@ from django.db.models import Prefetch, QuerySet, prefetch_related_objects
 
 from accounts.models import ApiKey, Charge, User
 from accounts.services.reports import Total
-from providers import catalog
+from providers import catalog, sensitive
 from providers.models import AIModel, Provider, ProviderKey
-from providers.services import sensitive
-from providers.services.keyrings import MASK
+from providers.sensitive import MASK
 
 JSON = dict[str, Any]
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 
-from gateway.dialects.langbot.masks import keeps_stored, masked, unmasked
-from providers.services.sensitive import is_sensitive
+from gateway.dialects.langbot.masks import keeps_stored, unmasked
+from providers.sensitive import is_sensitive, masked
 
 # Contract 1.5.
 SECRET = (

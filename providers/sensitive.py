@@ -3,8 +3,7 @@
 import re
 from typing import Any
 
-from providers.services.keyrings import MASK
-
+MASK = "***"
 SENSITIVE_NAMES = frozenset(
     {
         *("api_key", "api_keys", "apikey", "apikeys", "auth", "authorization", "cookie", "credentials", "dsn"),
@@ -37,6 +36,24 @@ def has_secret(value: Any, *, is_secret: bool = False) -> bool:
     if isinstance(value, list):
         return any(has_secret(inner, is_secret=is_secret) for inner in value)
     return is_secret and value not in (None, "")
+
+
+def masked(value: Any, *, is_secret: bool = False) -> Any:
+    """The same with every leaf masked that stands under a sensitive name."""
+    if isinstance(value, dict):
+        return {name: masked(inner, is_secret=is_secret or hides(name)) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [masked(inner, is_secret=is_secret) for inner in value]
+    return MASK if is_secret and value not in (None, "") else value
+
+
+def has_mask(value: Any, *, is_secret: bool = False) -> bool:
+    """Whether a mask stands where a secret should: it came from a reader who was not shown it."""
+    if isinstance(value, dict):
+        return any(has_mask(inner, is_secret=is_secret or hides(name)) for name, inner in value.items())
+    if isinstance(value, list):
+        return any(has_mask(inner, is_secret=is_secret) for inner in value)
+    return is_secret and value == MASK
 
 
 def blotted(value: Any, secret: str) -> Any:
