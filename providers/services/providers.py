@@ -73,9 +73,11 @@ def change(*, provider: Provider) -> bool:
 
 def has_moved(before: Provider, after: Provider) -> bool:
     """Whether calls, or what they need, go to another origin (RFC 6454) than before: a setting may name a place, too,
-    such as where tokens are fetched, or where a reranker may live beside the rest."""
+    such as where tokens are fetched, or where a reranker may live beside the rest. So does a Host header: behind one
+    address there may be many hosts, and not all of them one owner's."""
     own, known = _origin(before.address), set(_named(before.config))
-    return _origin(after.address) != own or not set(_named(after.config)) <= {own, *known}
+    is_elsewhere = _origin(after.address) != own or _hosts(after.config) != _hosts(before.config)
+    return is_elsewhere or not set(_named(after.config)) <= {own, *known}
 
 
 def check_egress(base_url: str) -> None:
@@ -109,7 +111,7 @@ def _host(url: str) -> str:
 
 
 def _named(config: Any) -> Iterator[Origin]:
-    """The origins that settings name. Headers are sent to the provider itself."""
+    """The origins that settings name. Headers are sent to the provider itself (but see `_hosts`)."""
     if isinstance(config, dict):
         config = [value for name, value in config.items() if name != HEADERS]
     if isinstance(config, list):
@@ -117,6 +119,12 @@ def _named(config: Any) -> Iterator[Origin]:
             yield from _named(value)
     elif isinstance(config, str) and URL.match(config):
         yield _origin(config.strip())
+
+
+def _hosts(config: Any) -> list[str]:
+    headers = config.get(HEADERS) if isinstance(config, dict) else None
+    named = headers.items() if isinstance(headers, dict) else ()
+    return sorted(str(value).lower() for name, value in named if name.strip().lower() == "host")
 
 
 def _origin(url: str) -> Origin:

@@ -40,3 +40,17 @@ def test_a_private_address_in_disguise_is_refused_where_the_rule_says_so(key: Ap
     settings.EGRESS_ALLOW_PRIVATE = False
     answer = key("post", PROVIDERS, {"name": "x", "requester": "openai-compatible", "base_url": url})
     assert (answer.status_code, Provider.objects.count()) == (400, 0)
+
+
+@pytest.mark.parametrize("name", ["Host", "host", "HOST "])
+def test_another_host_behind_the_same_address_is_another_place(key: Api, name: str) -> None:
+    row = factories.provider(base_url=HOME, secret="sk-one")
+    settings = {"requester_config": {"headers": {name: "elsewhere.example.net", "X-Team": "a"}}}
+    answer = key("put", f"{PROVIDERS}/{row.uuid}", settings)
+    assert (answer.status_code, "enter the keys again" in answer.json()["msg"]) == (400, True)
+    assert Provider.objects.get().config == {}
+    assert key("put", f"{PROVIDERS}/{row.uuid}", {**settings, "api_keys": ["sk-one"]}).status_code == 200
+    again = {"requester_config": {"headers": {name: "***", "X-Team": "b"}}}
+    assert key("put", f"{PROVIDERS}/{row.uuid}", again).status_code == 200
+    removed = {"requester_config": {"headers": {}}}
+    assert key("put", f"{PROVIDERS}/{row.uuid}", removed).status_code == 400
