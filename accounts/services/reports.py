@@ -5,12 +5,12 @@ Every bound narrows by an indexed column where there is one (time, key, provider
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
-from django.db.models import Count, Expression, F, IntegerField, Q, QuerySet, Sum, Value
-from django.db.models.functions import Coalesce, TruncDate
+from django.db.models import Count, DateField, Expression, F, Func, IntegerField, Q, QuerySet, Sum, Value
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from accounts.models import ApiKey, Charge, User
@@ -18,7 +18,8 @@ from common.money import DECIMALS, MoneyField
 
 INPUT = F("input_tokens") + F("cached_read_tokens") + F("cached_write_tokens")
 GROUPS: dict[str, Any] = {
-    "day": TruncDate("created_at", tzinfo=UTC),
+    # The database's own function, on times that it has in UTC: Django's would call back into Python for each charge.
+    "day": Func("created_at", function="DATE", output_field=DateField()),
     "provider": F("provider_name"),
     "model": F("model_name"),
 }
@@ -95,7 +96,10 @@ def charges(bounds: Bounds, *, order: str, is_ascending: bool, offset: int, limi
     found = bounds.apply()
     column = F(ORDERS[order])
     ordered = (column.asc(nulls_last=True), "id") if is_ascending else (column.desc(nulls_last=True), "-id")
-    return list(found.select_related("key__owner").order_by(*ordered)[offset : offset + limit]), found.count()
+    page = list(found.order_by(*ordered).values_list("id", flat=True)[offset : offset + limit])
+    # Whole rows only of the page: sorting them all would take ten times as long.
+    rows = Charge.objects.select_related("key__owner").in_bulk(page)
+    return [rows[id] for id in page], found.count()
 
 
 @dataclass(frozen=True, slots=True)
