@@ -1,12 +1,13 @@
 """What this dialect refuses with, and how it tells the refusals of the services."""
 
-from django.core.exceptions import ObjectDoesNotExist, ValidationError
+from django.core.exceptions import ValidationError
 from django.db import InterfaceError, OperationalError
 from rest_framework.exceptions import APIException
 
 from accounts import errors
 from gateway.dialects.incoming import BodyError, BodyTooLarge, BodyTooSlow
 from gateway.jobs.queue import QueueFull
+from providers.models import AIModel, Provider
 
 GENERAL = -1  # the code of all refusals that have no name of their own
 NOT_LOGGED_IN = 1  # the code of those that clients look for in an answer of status 200
@@ -23,6 +24,7 @@ class Refusal(Exception):
         self.retry_after = retry_after
 
 
+GONE = (404, "resource_not_found", "Resource not found")  # removed while it was changed
 # Status, code and text, by the exception; of two that fit, the first. `{error}` is what it says itself.
 TOLD: dict[type[Exception], tuple[int, int | str, str]] = {
     errors.WrongCredentials: (200, NOT_LOGGED_IN, "Invalid username or password"),
@@ -35,7 +37,8 @@ TOLD: dict[type[Exception], tuple[int, int | str, str]] = {
     errors.NoRecoveryKey: (403, GENERAL, "{error}"),
     errors.UnknownPerson: (400, GENERAL, "User not found"),
     errors.RightMissing: (403, "permission_denied", "Missing Workspace permission: {error.right}"),
-    ObjectDoesNotExist: (404, "resource_not_found", "Resource not found"),  # removed while it was changed
+    Provider.DoesNotExist: GONE,
+    AIModel.DoesNotExist: GONE,
     QueueFull: (429, "task_capacity_exceeded", "{error}"),
     errors.LedgerUnavailable: (503, "unavailable", "{error}"),
     OperationalError: (503, "unavailable", "The database does not answer. Try again shortly."),
