@@ -41,7 +41,7 @@ def test_a_stream_whose_first_word_is_late_begins_with_comments(served: tuple[Se
     started = time.monotonic()
     head = client.read_until(COMMENT)
     assert time.monotonic() - started < 2.5  # the first word takes three seconds
-    raw = head + client.read_until(b"0\r\n\r\n")
+    raw = head + client.read_until(b"\r\n0\r\n\r\n")
     assert raw.startswith(b"HTTP/1.1 200 OK")
     body = body_of(raw)
     assert body.startswith(COMMENT * 2)
@@ -53,7 +53,7 @@ def test_a_stream_whose_first_word_is_late_begins_with_comments(served: tuple[Se
 
 def test_what_fails_after_the_comments_is_an_error_event(served: tuple[ServedGateway, str]) -> None:
     client = RawClient(served, "late-error", stream=True)
-    body = body_of(client.read_until(b"0\r\n\r\n"))
+    body = body_of(client.read_until(b"\r\n0\r\n\r\n"))
     events = [frame for frame in body.replace(COMMENT, b"").split(b"\n\n") if frame]
     assert json.loads(events[0][6:])["error"]["code"] == "upstream_unavailable"
     assert events[-1] == b"data: [DONE]"
@@ -62,7 +62,7 @@ def test_what_fails_after_the_comments_is_an_error_event(served: tuple[ServedGat
 
 def test_a_silence_in_the_middle_is_filled_with_comments(served: tuple[ServedGateway, str]) -> None:
     client = RawClient(served, "pause", stream=True)
-    body = body_of(client.read_until(b"0\r\n\r\n"))
+    body = body_of(client.read_until(b"\r\n0\r\n\r\n"))
     assert not body.startswith(COMMENT)
     assert body.count(COMMENT) >= 2  # four seconds of silence
     assert b"data: [DONE]" in body
@@ -72,7 +72,7 @@ def test_a_silence_in_the_middle_is_filled_with_comments(served: tuple[ServedGat
 
 def test_a_stream_that_flows_has_no_comments(served: tuple[ServedGateway, str]) -> None:
     client = RawClient(served, "slow", stream=True)
-    assert COMMENT not in client.read_until(b"0\r\n\r\n")
+    assert COMMENT not in client.read_until(b"\r\n0\r\n\r\n")
 
 
 def test_who_leaves_while_waiting_for_the_first_word_cancels_the_upstream(
