@@ -115,12 +115,17 @@ class TestTools:
         assert kinds == {"text"}
         assert [turn["role"] for turn in turns] == ["user", "assistant", "user"]
 
-    @pytest.mark.parametrize(
-        "odd", [None, "text", [None, 5, {"role": "tool"}, {"role": "user", "tool_calls": {"a": 1}}]]
-    )
-    def test_odd_messages_break_nothing(self, odd: Any) -> None:
-        fitted({"messages": odd, "tools": [1]}, BOTH)
-        asked_of({"messages": odd})
+    @pytest.mark.parametrize("odd", [None, "text", 5])
+    def test_messages_that_are_no_list_stay_and_ask_for_nothing(self, odd: Any) -> None:
+        assert fitted({"messages": odd, "tools": [1]}, BOTH) == ({"messages": odd}, ["tools"])
+        assert asked_of({"messages": odd}) == frozenset()
+
+    def test_what_is_no_message_or_no_call_is_passed_over(self) -> None:
+        odd = [None, 5, {"role": "tool"}, {"role": "user", "tool_calls": {"a": 1}}]
+        left, names = fitted({"messages": odd, "tools": [1]}, BOTH)
+        assert left["messages"] == [user("[a tool returned:]"), user("")]
+        assert names == ["tools", "tool_calls"]
+        assert asked_of({"messages": odd}) == {TOOLS}
 
 
 @pytest.mark.parametrize(

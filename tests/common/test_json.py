@@ -48,3 +48,5 @@ def test_what_an_answer_can_tell_is_stored(db: None, value: Any) -> None:
     model = factories.model(factories.provider(config={"x": value}), extra_args={"x": value})
     model.full_clean()
     model.provider.full_clean()
+    model.refresh_from_db()
+    assert (model.extra_args, model.provider.config) == ({"x": value}, {"x": value})
