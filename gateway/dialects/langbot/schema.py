@@ -9,6 +9,8 @@ JSON = dict[str, Any]
 
 TAG = "LangBot"
 STRING: JSON = {"type": "string"}
+UUID: JSON = {"type": "string", "format": "uuid"}
+TIME: JSON = {"type": "string", "description": "UTC, to the second, without a zone.", "example": "2026-01-02T03:04:05"}
 
 
 def described(**properties: JSON) -> JSON:
@@ -49,7 +51,6 @@ def body(example: JSON) -> list[OpenApiExample]:
 
 DONE = answer("It is done", described(code={"type": "integer"}, data={"type": "object"}, msg=STRING), {})
 UNAVAILABLE = refusal("The database does not answer", "The database does not answer. Try again shortly.", "unavailable")
-FORBIDDEN = refusal("The right is missing", "Missing Workspace permission: resource.view", "permission_denied")
 BAD_BODY = refusal("No JSON object, or a field is missing or wrong", "name: This field is required.")
 # What every body may be refused for, beside its fields.
 BODY_REFUSALS = {
@@ -60,6 +61,16 @@ BODY_REFUSALS = {
 }
 
 UNAUTHENTICATED = refusal("No key, or none that holds", "Invalid authentication credentials", "invalid_authentication")
+
+
+def forbidden(scope: str) -> OpenApiResponse:
+    return refusal("The right is missing", f"Missing Workspace permission: {scope}", "permission_denied")
+
+
+def refused(scope: str) -> dict[int, OpenApiResponse]:
+    """What whoever lacks credentials or this right is told."""
+    return {401: UNAUTHENTICATED, 403: forbidden(scope), 503: UNAVAILABLE}
+
 
 TEXTS = described(en_US=STRING, zh_Hans=STRING)
 FIELD = described(name=STRING, label=TEXTS, type=STRING, required={"type": "boolean"}, default={})

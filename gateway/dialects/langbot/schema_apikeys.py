@@ -10,18 +10,17 @@ from gateway.dialects.langbot.schema import (
     JSON,
     STRING,
     TAG,
-    UNAUTHENTICATED,
-    UNAVAILABLE,
+    TIME,
+    UUID,
     answer,
     body,
     described,
     envelope,
     refusal,
     refusals,
+    refused,
 )
 
-UUID: JSON = {"type": "string", "format": "uuid"}
-TIME: JSON = {"type": "string", "description": "UTC, to the second, without a zone.", "example": "2026-01-02T03:04:05"}
 PERHAPS_TIME: JSON = {**TIME, "nullable": True}
 KEY = described(
     id={"type": "integer"},
@@ -55,10 +54,9 @@ EXAMPLE: JSON = {
     "workspace_uuid": "5a1f6c1e-9c1b-5a43-9d1d-2f3e4d5c6b7a",
 }
 ID = OpenApiParameter("id", int, OpenApiParameter.PATH, description="The key's number.")
-FORBIDDEN = refusal("The right is missing", "Missing Workspace permission: api_key.manage", "permission_denied")
 NO_KEY = "No key of that number"
 GONE = refusal(NO_KEY, "Resource not found", "resource_not_found")
-REFUSED = {401: UNAUTHENTICATED, 403: FORBIDDEN, 503: UNAVAILABLE}
+REFUSED = refused(Scope.API_KEY_MANAGE)
 
 LIST = extend_schema(
     operation_id="listApiKeys",

@@ -11,8 +11,10 @@ from gateway.dialects.langbot.schema import (
     JSON,
     STRING,
     TAG,
+    TIME,
     UNAUTHENTICATED,
     UNAVAILABLE,
+    UUID,
     answer,
     body,
     described,
@@ -30,8 +32,6 @@ from gateway.dialects.langbot.schema_providers import (
     PLAIN_EXAMPLE,
     SECRETS,
     STRINGS,
-    TIME,
-    UUID,
     VIEW,
 )
 from providers.models import Kind

@@ -1,9 +1,8 @@
 """What the OpenAPI document says of the providers."""
 
-from typing import Any
-
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 
+from accounts.models import Scope
 from gateway.dialects.langbot.bodies_providers import ProviderFields
 from gateway.dialects.langbot.schema import (
     BODY_REFUSALS,
@@ -11,18 +10,17 @@ from gateway.dialects.langbot.schema import (
     JSON,
     STRING,
     TAG,
-    UNAUTHENTICATED,
-    UNAVAILABLE,
+    TIME,
+    UUID,
     answer,
     body,
     described,
     envelope,
     refusal,
     refusals,
+    refused,
 )
 
-UUID: JSON = {"type": "string", "format": "uuid"}
-TIME: JSON = {"type": "string", "description": "UTC, to the second, without a zone.", "example": "2026-01-02T03:04:05"}
 COUNT: JSON = {"type": "integer", "minimum": 0}
 MASKS: JSON = {"type": "array", "items": STRING, "description": "`***` for each: no secret is told to anybody."}
 OBJECT: JSON = {"type": "object", "additionalProperties": {}}
@@ -93,12 +91,9 @@ CASCADE = OpenApiParameter("cascade", str, enum=["true", "false"], description="
 TYPE = OpenApiParameter("type", str, enum=["llm", "embedding", "rerank"], description="Only these.")
 
 
-def forbidden(scope: str) -> dict[int, Any]:
-    denied = refusal("The right is missing", f"Missing Workspace permission: {scope}", "permission_denied")
-    return {401: UNAUTHENTICATED, 403: denied, 503: UNAVAILABLE}
-
-
-VIEW, SECRETS, MANAGE = forbidden("resource.view"), forbidden("provider_secret.manage"), forbidden("resource.manage")
+VIEW, SECRETS, MANAGE = (
+    refused(scope) for scope in (Scope.RESOURCE_VIEW, Scope.PROVIDER_SECRET_MANAGE, Scope.RESOURCE_MANAGE)
+)
 GONE = refusal("There is none of that uuid", "Resource not found", "resource_not_found")
 BAD_FLAG = refusal("include_secret is neither", "include_secret must be either true or false")
 WRONG = refusals(

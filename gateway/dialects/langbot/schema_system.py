@@ -8,6 +8,7 @@ from gateway.dialects.langbot.schema import (
     TAG,
     UNAUTHENTICATED,
     UNAVAILABLE,
+    UUID,
     answer,
     described,
     envelope,
@@ -15,7 +16,6 @@ from gateway.dialects.langbot.schema import (
 
 BOOLEAN: JSON = {"type": "boolean"}
 INTEGER: JSON = {"type": "integer"}
-UUID: JSON = {"type": "string", "format": "uuid"}
 NULL: JSON = {"type": "object", "nullable": True}
 
 INFO_SCHEMA = envelope(

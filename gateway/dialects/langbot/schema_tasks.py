@@ -11,17 +11,16 @@ from gateway.dialects.langbot.schema import (
     BAD_BODY,
     BODY_REFUSALS,
     DONE,
-    FORBIDDEN,
     JSON,
     STRING,
     TAG,
-    UNAUTHENTICATED,
-    UNAVAILABLE,
     answer,
     body,
     described,
     envelope,
+    forbidden,
     refusal,
+    refused,
 )
 
 INTEGER: JSON = {"type": "integer"}
@@ -77,14 +76,10 @@ UNKNOWN = refusal("There is none of that number", "Task not found", 404)
 FULL_QUEUE = refusal(
     "A hundred tasks are not over yet", "Too many tasks wait; try again when some are done.", "task_capacity_exceeded"
 )
-REFUSED = {401: UNAUTHENTICATED, 403: FORBIDDEN, 503: UNAVAILABLE}
+REFUSED = refused("resource.view")
 STARTED = answer("Its number", envelope(task_id=INTEGER), {"task_id": 7})
 TYPE = OpenApiParameter("type", str, description="user or system; all without it, and none for another word.")
 KIND = OpenApiParameter("kind", str, description="Such as provider-check; all without it.")
-
-
-def forbidden(scope: str) -> OpenApiResponse:
-    return refusal("The right is missing", f"Missing Workspace permission: {scope}", "permission_denied")
 
 
 def starts(scope: str, **more: Any) -> Any:
