@@ -1,7 +1,7 @@
 """What every table shares: two identities, times, and a version that moves with each configuration edit."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from django.db import models, transaction
@@ -19,6 +19,11 @@ class Row(models.Model):
 
     class Meta:
         abstract = True
+
+
+def noted(metadata: Mapping[str, Any], program: str, entries: Mapping[str, Any]) -> dict[str, Any]:
+    """What programs store with a row, with these entries of one of them laid over its own; the others' stay."""
+    return {**metadata, program: {**metadata.get(program, {}), **entries}}
 
 
 class ConfigVersion(models.Model):

@@ -19,6 +19,7 @@ from accounts.models import User
 from accounts.services import personal_keys, principals, sessions
 from accounts.services.people import LONGEST_NAME
 from accounts.services.principals import Principal
+from common.models import noted
 
 PASSWORD_BYTES = 15  # 20 characters
 
@@ -72,7 +73,7 @@ def change(
     if is_admin is not None and {is_admin} != {user.is_superuser, user.is_staff}:
         _promote(by, user, is_admin)
     for program, entries in (metadata or {}).items():
-        user.metadata[program] = {**user.metadata.get(program, {}), **entries}
+        user.metadata = noted(user.metadata, program, entries)
     _save(user)
     return user
 

@@ -8,13 +8,14 @@ A hook never changes the body that it is given.
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, ClassVar, final
+from dataclasses import replace
+from typing import Any, ClassVar, Self, final
 
 import orjson
 from urllib3.filepost import encode_multipart_formdata
 
 from providers.requesters import failures
-from providers.requesters.egress import CancelToken, Transport, Upstream
+from providers.requesters.egress import CancelToken, Timeouts, Transport, Upstream
 from providers.requesters.errors import BadAnswer, BadRequest, ProviderError, Truncated
 from providers.requesters.forms import JSON, Answer, Endpoint, FilePart, RemoteModel, Stream
 from providers.requesters.rerank_address import address, without_address
@@ -69,6 +70,12 @@ class Requester:
         }
 
     # What others call
+
+    @final
+    def within(self, limits: Timeouts, **changes: Any) -> Self:
+        """The same, waiting no longer than these limits allow; `changes` are fields of the endpoint."""
+        timeouts = self.endpoint.timeouts.within(limits)
+        return type(self)(replace(self.endpoint, timeouts=timeouts, **changes), self.transport)
 
     @final
     def ask(self, operation: str, body: JSON, token: CancelToken | None = None) -> Answer:

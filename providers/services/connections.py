@@ -108,6 +108,18 @@ def change_of_model(*, model: AIModel, connection: Connection, program: str) -> 
     model.provider = _found_or_made(row, _going_along(changed, connection), said, program)
 
 
+def move(*, model: AIModel, to: Provider, keeps_secrets: bool) -> None:
+    """Send a model's calls to another provider, without saving the model. `keeps_secrets`: some in its arguments were
+    stored before and not sent in clear; they don't go along to another origin.
+
+    Raises ValidationError, or Provider.DoesNotExist once the provider has gone.
+    """
+    to = providers.locked(provider=to)
+    if keeps_secrets and model.provider_id and providers.has_moved(model.provider, to):
+        raise ValidationError(NEW_SETTINGS)
+    model.provider = to
+
+
 def new_secrets(connection: Connection) -> list[str]:
     """Those of a connection that is not stored yet. Raises ValidationError for a mask, which nothing is behind."""
     given = connection.secrets or ()

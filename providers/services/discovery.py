@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -127,14 +126,7 @@ def _requesters(provider: Provider) -> list[Requester]:
     requesters = [access.requester for access in accesses_of(stored.get(pk=provider.pk))]
     if not requesters:
         raise ScanFailed("The provider has no enabled key")
-    return [_patient(requester) for requester in requesters]
-
-
-def _patient(requester: Requester, **changes: Any) -> Requester:
-    """A copy that waits no longer than a person does."""
-    endpoint = requester.endpoint
-    changed = dataclasses.replace(endpoint, timeouts=PATIENCE.within(endpoint.timeouts), **changes)
-    return type(requester)(changed, requester.transport)
+    return [requester.within(PATIENCE) for requester in requesters]
 
 
 def _listed(requesters: Sequence[Requester]) -> list[RemoteModel]:
@@ -159,7 +151,7 @@ def _ask(requester: Requester) -> list[RemoteModel]:
         base_url = requester.endpoint.base_url
         if not is_plain or type(requester).url is not Requester.url or base_url.endswith("/v1"):
             raise
-        return _patient(requester, base_url=f"{base_url}/v1").list_models()
+        return requester.within(PATIENCE, base_url=f"{base_url}/v1").list_models()
 
 
 def _failure(error: ProviderError) -> ScanFailed:

@@ -8,6 +8,7 @@ from django.db.models import Prefetch
 
 from providers import catalog
 from providers.models import AIModel, Provider, ProviderKey
+from providers.services import providers
 from providers.services.routing import Target, accesses_if_sound, accesses_with, target_of
 
 NAME = "unsaved provider"
@@ -30,6 +31,7 @@ def target(
     )
     provider.clean_fields()
     provider.clean()
+    providers.check_egress(provider.address)
     model = AIModel(
         provider=provider,
         name=upstream_name,

@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from providers.models import AIModel, Provider
 from providers.requesters.call import Timeouts
@@ -44,12 +44,10 @@ def check(providers: Iterable[Provider]) -> list[Checked]:
 
 
 def _check(provider: Provider, access: Access) -> Checked:
-    requester = access.requester
-    endpoint = replace(requester.endpoint, timeouts=requester.endpoint.timeouts.within(PATIENCE))
     started = time.monotonic()
     error: ProviderError | None = None
     try:
-        type(requester)(endpoint, requester.transport).check()
+        access.requester.within(PATIENCE).check()
     except ProviderError as failure:
         error = failure
     except Exception as failure:  # an answer of a kind that nobody thought of must not end the checks of the others

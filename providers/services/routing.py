@@ -308,13 +308,9 @@ def _lacked(model: AIModel) -> frozenset[str]:
 
 def _with_patience(accesses: tuple[Access, ...], policy: Policy) -> tuple[Access, ...]:
     """The same ways in, where the row has less patience than its provider."""
-    return tuple(_less_patient(each, policy.timeouts) for each in accesses) if policy.timeouts else accesses
-
-
-def _less_patient(access: Access, limits: Timeouts) -> Access:
-    requester = access.requester
-    endpoint = replace(requester.endpoint, timeouts=requester.endpoint.timeouts.within(limits))
-    return replace(access, requester=type(requester)(endpoint, requester.transport))
+    if not policy.timeouts:
+        return accesses
+    return tuple(replace(each, requester=each.requester.within(policy.timeouts)) for each in accesses)
 
 
 def _created(model: AIModel) -> int:

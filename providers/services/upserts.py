@@ -12,7 +12,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from common.models import ConfigVersion
+from common.models import ConfigVersion, noted
 from providers import catalog, sensitive
 from providers.models import Provider, ProviderKey
 from providers.services import discovery, providers
@@ -89,8 +89,8 @@ def patch(*, provider: Provider, program: str, metadata: Mapping[str, Any], secr
     """
     ConfigVersion.lock()
     provider = Provider.objects.get(pk=provider.pk)
-    entries = {**provider.metadata.get(program, {}), **metadata}
-    provider.metadata = {**provider.metadata, program: _kept(entries, secret)}
+    provider.metadata = noted(provider.metadata, program, metadata)
+    provider.metadata[program] = _kept(provider.metadata[program], secret)
     provider.save(update_fields=["metadata", "updated_at"])
     if secret is not None:
         _replace_key(provider=provider, secret=secret)

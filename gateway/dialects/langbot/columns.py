@@ -5,6 +5,7 @@ from typing import Any
 
 from chat.services import probes
 from chat.services.probes import ProbeResult
+from common.models import noted
 from gateway.dialects.langbot.bodies_providers import JSON
 from gateway.dialects.langbot.connecting import connection_of
 from gateway.dialects.langbot.masks import keeps_stored, unmasked
@@ -44,7 +45,7 @@ def applied(model: AIModel, fields: JSON) -> AIModel:
 
 
 def note(model: AIModel, **values: Any) -> None:
-    model.metadata = {**model.metadata, PROGRAM: {**notes_of(model), **values}}
+    model.metadata = noted(model.metadata, PROGRAM, values)
 
 
 def _name(model: AIModel, fields: JSON) -> None:
@@ -108,10 +109,8 @@ def connected(fields: JSON, model: AIModel) -> Provider:
     other = _other(fields, current)
     if other is None:
         return _described(fields, model, current)
-    other = providers.locked(provider=other)
-    if current and _keeps_arguments(model, fields) and providers.has_moved(current, other):
-        raise Refusal(400, connections.NEW_SETTINGS)
-    return other
+    connections.move(model=model, to=other, keeps_secrets=_keeps_arguments(model, fields))
+    return model.provider
 
 
 def _other(fields: JSON, current: Provider | None) -> Provider | None:
@@ -153,8 +152,7 @@ def _described(fields: JSON, model: AIModel, current: Provider | None) -> Provid
 
 def check_kind(requester: str, kind: str) -> None:
     """Raises Refusal."""
-    vendor = catalog.find(requester)
-    if vendor and vendor.kinds and not vendor.serves(kind):
+    if catalog.kind_refusal(requester, kind):
         raise Refusal(400, f"Provider {requester} does not support {TYPES[kind]} models")
 
 
@@ -178,7 +176,6 @@ def _tested_alone(model: AIModel, source: JSON) -> ProbeResult:
         raise Refusal(400, NO_SOURCE)
     secrets = connections.new_secrets(wanted)
     check_kind(wanted.requester, model.kind)
-    providers.check_egress(wanted.base_url or "")
     return probes.test_unsaved(
         requester=wanted.requester,
         base_url=wanted.base_url or "",

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from accounts.models import Scope, User
 from chat.services import probes
 from chat.services.probes import ProbeResult
-from common.models import ConfigVersion
+from common.models import ConfigVersion, noted
 from gateway.dialects.langbot import schema_models as schema
 from gateway.dialects.langbot.authentication import UserAuthentication
 from gateway.dialects.langbot.bodies_providers import ModelFields, StarredFields, TestFields
@@ -148,7 +148,7 @@ class Starred(DialectView):
             raise Refusal(400, "uuid: There is no such model.")
         with transaction.atomic():
             person = User.objects.select_for_update().get(pk=person_of(request).pk)
-            person.metadata = {**person.metadata, PROGRAM: {**person.metadata.get(PROGRAM, {}), "starred": uuid}}
+            person.metadata = noted(person.metadata, PROGRAM, {"starred": uuid})
             person.save(update_fields=["metadata"])
         return ok({"uuid": uuid})
 

@@ -121,6 +121,7 @@ LIST = extend_schema(
             "All of them", envelope(requesters={"type": "array", "items": REQUESTER}), {"requesters": [EXAMPLE]}
         ),
         401: UNAUTHENTICATED,
+        503: UNAVAILABLE,
     },
 )
 ONE = extend_schema(
@@ -131,6 +132,7 @@ ONE = extend_schema(
     responses={
         200: answer("It", envelope(requester=REQUESTER), {"requester": EXAMPLE}),
         401: UNAUTHENTICATED,
+        503: UNAVAILABLE,
         404: NOT_FOUND,
     },
 )

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.models import Scope
-from chat.services import connections
+from chat.services import reachability
 from gateway.dialects.providers_api import schema_providers as schema
 from gateway.dialects.providers_api.bodies import body_of, parsed, query_of
 from gateway.dialects.providers_api.envelope import DialectView
@@ -76,7 +76,7 @@ class ProviderTest(DialectView):
 
     @schema.TEST
     def post(self, request: Request, name: str) -> Response:
-        reason = connections.check(provider=find(name))
+        reason = reachability.check(provider=find(name))
         if reason:
             raise Refusal(400, f"Provider connection failed: {reason}", "CONNECTION_FAILED")
         return Response({"success": True, "message": "Provider connection successful"})

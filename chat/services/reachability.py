@@ -1,12 +1,9 @@
 """Whether a provider answers and takes its key: a real request that costs nothing, where there is one."""
 
-from dataclasses import replace
-
 from chat.services import probes
 from chat.services.probe_answers import short_reason
 from common.database import borrowed_connection
 from providers.models import Provider
-from providers.requesters.base import Requester
 from providers.requesters.call import Timeouts
 from providers.requesters.errors import ModelNotFound, ProviderError
 from providers.services.routing import accesses_of, vendor_of
@@ -27,7 +24,7 @@ def check(*, provider: Provider) -> str:
     if not accesses:
         return NO_KEY
     try:
-        _patient(accesses[0].requester).check()
+        accesses[0].requester.within(PATIENCE).check()
     except ModelNotFound as error:
         return _called(provider) if probes.has_model_to_call(provider=provider) else short_reason(error)
     except ProviderError as error:
@@ -37,8 +34,3 @@ def check(*, provider: Provider) -> str:
 
 def _called(provider: Provider) -> str:
     return probes.test_provider(provider=provider, seconds=PATIENCE.total).reason
-
-
-def _patient(requester: Requester) -> Requester:
-    endpoint = requester.endpoint
-    return type(requester)(replace(endpoint, timeouts=PATIENCE.within(endpoint.timeouts)), requester.transport)
