@@ -6,7 +6,7 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from providers.models import Provider, ProviderKey
-from providers.services import connections, keyrings, managing, providers
+from providers.services import connections, drafts, keyrings, managing, providers
 from providers.services.connections import Connection
 from tests import factories
 
@@ -149,6 +149,30 @@ def test_a_move_switches_off_what_was_stored_before(db: None) -> None:
 
 
 # Keys
+
+
+def test_a_model_s_stored_secrets_do_not_move_with_it_to_another_origin() -> None:
+    model = factories.model(found())
+    elsewhere = found(base_url=ELSEWHERE)
+    with pytest.raises(ValidationError, match="must be entered again"):
+        connections.move(model=model, to=elsewhere, keeps_secrets=True)
+    assert model.provider.base_url == HOME
+    connections.move(model=model, to=elsewhere, keeps_secrets=False)
+    assert model.provider == elsewhere
+
+
+def test_a_draft_that_may_not_be_called_is_refused(settings: Any) -> None:
+    settings.EGRESS_ALLOW_PRIVATE = False
+    with pytest.raises(ValidationError, match="may not be called: loopback"):
+        drafts.target(
+            requester=KIND,
+            base_url="http://127.0.0.1:8080/v1",
+            secrets=["sk-1"],
+            config={},
+            kind="llm",
+            upstream_name="m",
+            extra_args={},
+        )
 
 
 def test_keys_are_listed_as_they_were_written_last() -> None:
