@@ -59,6 +59,15 @@ def digest(secret: str) -> str:
     return hmac.digest(settings.API_KEY_PEPPER.encode(), secret.encode(), "sha256").hex()
 
 
+def new_secret(start: str = SECRET_START) -> str:
+    return start + "".join(secrets.choice(ALPHABET) for _ in range(SECRET_LENGTH))
+
+
+def traces_of(secret: str) -> dict[str, str]:
+    """What a key's row keeps of its secret, by column: enough to recognise it by, too little to use it."""
+    return {"prefix": secret[:PREFIX_LENGTH], "suffix": secret[-SUFFIX_LENGTH:], "digest": digest(secret)}
+
+
 def issue(
     *,
     name: str,
@@ -81,7 +90,7 @@ def issue(
 
     Raises ValidationError for values that can't be.
     """
-    secret = start + "".join(secrets.choice(ALPHABET) for _ in range(SECRET_LENGTH))
+    secret = new_secret(start)
     key = ApiKey(
         name=name,
         description=description,
@@ -96,9 +105,7 @@ def issue(
         all_models=all_models,
         is_internal=is_internal,
         month=first_of_month(timezone.localdate()),
-        prefix=secret[:PREFIX_LENGTH],
-        suffix=secret[-SUFFIX_LENGTH:],
-        digest=digest(secret),
+        **traces_of(secret),
     )
     key.full_clean()
     with transaction.atomic():

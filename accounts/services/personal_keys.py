@@ -1,6 +1,5 @@
 """The key that a person has: one at a time. It is made without money and without models; both are given afterwards."""
 
-import secrets
 from decimal import Decimal
 
 from django.db import transaction
@@ -41,10 +40,11 @@ def rotate(*, by: Principal, key: ApiKey) -> IssuedKey:
     locked = ApiKey.objects.select_for_update().get(pk=key.pk)
     check_rank(by=by, key=locked)
     keys.forget_one(locked.digest)
-    secret = keys.SECRET_START + "".join(secrets.choice(keys.ALPHABET) for _ in range(keys.SECRET_LENGTH))
-    locked.prefix, locked.suffix = secret[: keys.PREFIX_LENGTH], secret[-keys.SUFFIX_LENGTH :]
-    locked.digest = keys.digest(secret)
-    locked.save(update_fields=["prefix", "suffix", "digest", "updated_at"])
+    secret = keys.new_secret()
+    traces = keys.traces_of(secret)
+    for column, value in traces.items():
+        setattr(locked, column, value)
+    locked.save(update_fields=[*traces, "updated_at"])
     return IssuedKey(locked, secret)
 
 
