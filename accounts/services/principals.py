@@ -61,6 +61,11 @@ def of_token(token: str) -> Principal:
     return of_user(tokens.read(token))
 
 
+def of_credentials(text: str) -> Principal:
+    """Whose token or key's secret this is: a token by its shape, a key's else. Raises as the two do."""
+    return of_token(text) if tokens.is_like_one(text) else of_secret(text)
+
+
 def of_secret(secret: str) -> Principal:
     """Who has this key, as its row is now: what manages must not go by what a process remembers.
 

@@ -3,6 +3,7 @@
 What has a token's shape is read as one, anything else as a key (contract section 2).
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
@@ -10,7 +11,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from accounts.errors import InvalidKey, InvalidToken
-from accounts.services import principals, tokens
+from accounts.services import principals
 from accounts.services.principals import Principal
 from gateway.dialects.langbot.refusals import Refusal
 from gateway.dialects.openai.schema import SECURITY_SCHEMES
@@ -31,13 +32,10 @@ class EitherAuthentication(BaseAuthentication):
         return self.of_text(text), None
 
     def of_text(self, text: str) -> Principal:
-        return _of_token(text) if tokens.is_like_one(text) else self.of_key(text)
+        return _recognised(principals.of_credentials, text)
 
     def of_key(self, secret: str) -> Principal:
-        try:
-            return principals.of_secret(secret)
-        except InvalidKey as error:
-            raise _invalid() from error
+        return _recognised(principals.of_secret, secret)
 
 
 class UserAuthentication(EitherAuthentication):
@@ -49,7 +47,7 @@ class UserAuthentication(EitherAuthentication):
         text = _without_scheme(_header(request, "HTTP_AUTHORIZATION"))
         if not text:
             raise Refusal(401, self.missing)
-        return _of_token(text), None
+        return _recognised(principals.of_token, text), None
 
 
 class BearerAuthentication(UserAuthentication):
@@ -80,15 +78,11 @@ def _without_scheme(header: str) -> str:
     return rest.strip() if scheme.lower() == "bearer" else header
 
 
-def _of_token(text: str) -> Principal:
+def _recognised(read: Callable[[str], Principal], text: str) -> Principal:
     try:
-        return principals.of_token(text)
-    except InvalidToken as error:
-        raise _invalid() from error
-
-
-def _invalid() -> Refusal:
-    return Refusal(401, "Invalid authentication credentials", "invalid_authentication")
+        return read(text)
+    except (InvalidKey, InvalidToken) as error:
+        raise Refusal(401, "Invalid authentication credentials", "invalid_authentication") from error
 
 
 class EitherScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # spectacular's

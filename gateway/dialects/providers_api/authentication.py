@@ -4,7 +4,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from accounts.errors import InvalidKey, InvalidToken, TokenExpired
-from accounts.services import principals, tokens
+from accounts.services import principals
 from accounts.services.principals import Principal
 from gateway.dialects.providers_api.refusals import Refusal
 
@@ -17,7 +17,7 @@ class AdminAuthentication(BaseAuthentication):
 
     def principal(self, credentials: str) -> Principal:
         try:
-            return principal_of(credentials)
+            return principals.of_credentials(credentials)
         except (InvalidKey, InvalidToken) as error:
             raise Refusal(401, "Admin authentication required. Please login.", "ADMIN_AUTH_REQUIRED") from error
 
@@ -29,7 +29,7 @@ class PersonAuthentication(AdminAuthentication):
         if not credentials:
             raise Refusal(401, "Authentication token required", "TOKEN_REQUIRED")
         try:
-            principal = principal_of(credentials)
+            principal = principals.of_credentials(credentials)
         except TokenExpired as error:
             raise Refusal(401, "Token expired", "TOKEN_EXPIRED") from error
         except (InvalidKey, InvalidToken) as error:
@@ -44,9 +44,3 @@ def credentials_of(request: Request) -> str:
     key: str = request.META.get("HTTP_X_API_KEY", "").strip()
     scheme, _, rest = request.META.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
     return key or (rest.strip() if scheme.lower() == "bearer" else "")
-
-
-def principal_of(credentials: str) -> Principal:
-    """Raises InvalidKey, InvalidToken or LedgerUnavailable."""
-    is_token = tokens.is_like_one(credentials)
-    return principals.of_token(credentials) if is_token else principals.of_secret(credentials)
