@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 from django.contrib import admin as django_admin
 from django.urls import reverse
+from playwright.sync_api import Page
 
-from accounts.models import ApiKey, Charge, User
+from accounts.models import ApiKey, Charge, Role, User
+from accounts.services import tokens
 from providers.models import AIModel
 from tests import factories
 from tests.console import rows
@@ -95,16 +97,35 @@ def _of(user: User) -> object:
     return type("Request", (), {"user": user})()
 
 
-def test_the_documentation_is_tried_out(visit: Visit, model: AIModel) -> None:
-    secret = factories.key().secret
-    page = visit.page
+def try_out(page: Page, secret: str, *operations: tuple[str, str]) -> None:
+    """On the documentation's page: authorize with this secret, then execute each operation as its example has it."""
     page.goto("/api/docs/")
     page.click("button.authorize")
     page.fill(".auth-container input >> nth=0", secret)
     page.locator("button.auth.authorize").first.click()
     page.click("button.btn-done")
-    page.click("#operations-OpenAI-listModels .opblock-summary-control")
-    page.click("#operations-OpenAI-listModels button.execute")
-    page.wait_for_selector("#operations-OpenAI-listModels .live-responses-table .response-col_status:has-text('200')")
-    assert '"id": "echo"' in page.inner_text("#operations-OpenAI-listModels .live-responses-table")
+    for operation, status in operations:
+        page.click(f"#operations-{operation} .opblock-summary-control")
+        page.click(f"#operations-{operation} button.execute")
+        page.wait_for_selector(f"{answer_of(operation)} .response-col_status:has-text('{status}')")
+
+
+def answer_of(operation: str) -> str:
+    return f"#operations-{operation} .live-responses-table"
+
+
+def test_the_documentation_is_tried_out(visit: Visit, model: AIModel) -> None:
+    try_out(visit.page, factories.key().secret, ("OpenAI-listModels", "200"))
+    assert '"id": "echo"' in visit.page.inner_text(answer_of("OpenAI-listModels"))
+    assert visit.complaints == []
+
+
+@pytest.mark.parametrize("who", ["key", "token"])
+def test_the_service_apis_are_tried_out(visit: Visit, operator: User, model: AIModel, who: str) -> None:
+    secret = factories.key(role=Role.ADMIN).secret if who == "key" else tokens.issue(user=operator)
+    operations = ("LangBot-listLLMModels", "LangBot-createLLMModel", "LangBot-createServiceProvider")
+    try_out(visit.page, secret, *((each, "200") for each in operations), ("Providers_API-listProviders", "200"))
+    assert '"name": "echo"' in visit.page.inner_text(answer_of(operations[0]))
+    assert '"name": "fake upstream"' in visit.page.inner_text(answer_of("Providers_API-listProviders"))
+    assert AIModel.objects.get(name="GPT-4").upstream_name == "gpt-4"
     assert visit.complaints == []
