@@ -214,6 +214,8 @@ STREAM_KEEPALIVE_SECONDS = number("STREAM_KEEPALIVE_SECONDS", default=15)
 EGRESS_ALLOW_PRIVATE = flag("EGRESS_ALLOW_PRIVATE", default=True)
 UPSTREAM_POOL_SIZE = number("UPSTREAM_POOL_SIZE", default=1000)
 HISTORY = flag("HISTORY", default=True)
+# Some dialects' originals refuse with 400 whatever the reason, and their clients look at nothing else.
+TRUE_STATUS_CODES = flag("TRUE_STATUS_CODES", default=False)
 HISTORY_MAX_CHARS = number("HISTORY_MAX_CHARS", default=64_000)
 WEB_WORKERS = number("WEB_WORKERS", default=1)
 SHUTDOWN_SECONDS = number("SHUTDOWN_SECONDS", default=30)

@@ -59,8 +59,8 @@ class GroupGrantInline(TabularInline):
 
 @admin.register(Group)
 class GroupAdmin(ConsoleAdmin):
-    list_display = ("name", time_column("created_at", "made"))
-    search_fields = ("name",)
+    list_display = ("name", "code", time_column("created_at", "made"))
+    search_fields = ("name", "code")
     inlines = (GroupGrantInline,)
 
 

@@ -47,6 +47,7 @@ class UsageSource(models.TextChoices):
     NONE = "none", "Nothing used"
     REPORTED = "reported", "Reported by the upstream"
     ESTIMATED = "estimated", "Estimated"
+    CARRIED = "carried", "Carried over from another system's books"
 
 
 def _tokens(help_text: str) -> "models.PositiveIntegerField[int, int]":

@@ -29,6 +29,7 @@ class Group(ConfigRow):
     """Keys that share a set of models."""
 
     name = models.CharField(max_length=255, unique=True)
+    code = models.CharField(max_length=64, blank=True, help_text="A code of your own; calls don't read it.")
     granted_models = models.ManyToManyField(
         "providers.AIModel", through="GroupGrant", related_name="groups", blank=True
     )

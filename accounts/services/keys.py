@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -59,8 +60,9 @@ def digest(secret: str) -> str:
     return hmac.digest(settings.API_KEY_PEPPER.encode(), secret.encode(), "sha256").hex()
 
 
-def new_secret(start: str = SECRET_START) -> str:
-    return start + "".join(secrets.choice(ALPHABET) for _ in range(SECRET_LENGTH))
+def new_secret(start: str = SECRET_START, length: int = SECRET_LENGTH) -> str:
+    """`length` is that of what follows `start`."""
+    return start + "".join(secrets.choice(ALPHABET) for _ in range(length))
 
 
 def traces_of(secret: str) -> dict[str, str]:
@@ -85,12 +87,13 @@ def issue(
     description: str = "",
     scopes: Iterable[str] = (),
     start: str = SECRET_START,
+    length: int = SECRET_LENGTH,
 ) -> IssuedKey:
-    """Make a key. `month_quota` None: no limit. `start`: how its secret begins, for clients that look at it.
+    """Make a key. `month_quota` None: no limit. `start`, `length`: its secret's, for clients that look at it.
 
     Raises ValidationError for values that can't be.
     """
-    secret = new_secret(start)
+    secret = new_secret(start, length)
     key = ApiKey(
         name=name,
         description=description,
@@ -144,6 +147,15 @@ def hand_out(
     )
 
 
+def change(*, key: ApiKey, **fields: Any) -> ApiKey:
+    """Other values for these columns, none of them a counter of the ledger. Raises ValidationError."""
+    for name, value in fields.items():
+        setattr(key, name, value)
+    key.full_clean()
+    key.save(update_fields=[*fields, "updated_at"])
+    return key
+
+
 def describe(*, key: ApiKey, name: str | None = None, description: str | None = None) -> ApiKey:
     """Rename a key or say what it is for; None leaves what there is. Raises ValidationError."""
     changed = {field: value for field, value in (("name", name), ("description", description)) if value is not None}
@@ -160,6 +172,26 @@ def note_use(key: ApiKey) -> None:
     now = timezone.now()
     if key.last_used_at is None or now - key.last_used_at >= USE_IS_NOTED_EVERY:
         ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)
+
+
+def find(secret: str) -> ApiKey | None:
+    """Whose secret this is, whether or not the key may still be used."""
+    return ApiKey.objects.filter(digest=digest(secret), is_internal=False).first()
+
+
+@transaction.atomic
+def renew(*, key: ApiKey, start: str = SECRET_START, length: int = SECRET_LENGTH) -> IssuedKey:
+    """The same key with a new secret: what it may call, its quota and what it has spent stay as they are."""
+    # What other processes remember of the old secret is stale from now on: they look it up again, and find nobody.
+    ConfigVersion.bump()
+    locked = ApiKey.objects.select_for_update().get(pk=key.pk)
+    forget_one(locked.digest)
+    secret = new_secret(start, length)
+    traces = traces_of(secret)
+    for column, value in traces.items():
+        setattr(locked, column, value)
+    locked.save(update_fields=[*traces, "updated_at"])
+    return IssuedKey(locked, secret)
 
 
 def revoke(*, key: ApiKey) -> ApiKey:

@@ -30,22 +30,15 @@ def issue(*, user: User, made_by: User | None) -> IssuedKey:
 
 @transaction.atomic
 def rotate(*, by: Principal, key: ApiKey) -> IssuedKey:
-    """The same key with a new secret: what it may call, its quota and what it has spent stay as they are.
+    """The same key with a new secret.
 
     Whoever gets the secret may do what the key may, so nobody rotates one that may do more: not even their own, as
     others may set people's passwords. Raises NotAllowed.
     """
-    # What other processes remember of the old secret is stale from now on: they look it up again, and find nobody.
-    ConfigVersion.bump()
+    ConfigVersion.lock()
     locked = ApiKey.objects.select_for_update().get(pk=key.pk)
     check_rank(by=by, key=locked)
-    keys.forget_one(locked.digest)
-    secret = keys.new_secret()
-    traces = keys.traces_of(secret)
-    for column, value in traces.items():
-        setattr(locked, column, value)
-    locked.save(update_fields=[*traces, "updated_at"])
-    return IssuedKey(locked, secret)
+    return keys.renew(key=locked)
 
 
 def check_rank(*, by: Principal, key: ApiKey) -> None:

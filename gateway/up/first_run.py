@@ -8,11 +8,13 @@ from pathlib import Path
 from django.conf import settings
 from django.db import transaction
 
-from accounts.models import ApiKey, Role, User
+from accounts.models import ApiKey, Group, GroupGrant, Role, User
 from accounts.services import keys
 from gateway.secrets import write_private
+from providers.models import AIModel
 
 ADMIN = "admin"
+GROUP = "everybody"
 PASSWORD_BYTES = 12
 
 
@@ -36,11 +38,20 @@ def ensure(now: FirstRun) -> FirstRun:
     """Complete `now` with the admin and the key: made when there are none yet, else as remembered, if still good."""
     stored = _read()
     with transaction.atomic():
+        _ensure_group()
         found = _with_key(_with_admin(now, stored), stored)
         if found != stored and (stored or found.admin_password or found.api_key):
             # Before the commit: a crash in between leaves a file that the next start makes anew, never a lost password.
             write_private(path(), json.dumps(asdict(found), indent=2) + "\n")
     return found
+
+
+def _ensure_group() -> None:
+    """A first group, with all models that are there: some programs expect one, and number 1 at that. Before the first
+    key, so that who deletes the group does not get it back at the next start."""
+    if not ApiKey.objects.exists() and not Group.objects.exists():
+        group = Group.objects.create(name=GROUP)
+        GroupGrant.objects.bulk_create(GroupGrant(group=group, model=model) for model in AIModel.objects.order_by("id"))
 
 
 def _read() -> FirstRun | None:

@@ -97,9 +97,10 @@ FEE_COLUMNS = (
 
 
 def _fees() -> Iterator[Break]:
-    """Each fee once more from its tokens and prices, as a reader of the charge would compute it."""
+    """Each fee once more from its tokens and prices, as a reader of the charge would compute it. What was carried over
+    from another system's books is taken on trust: those have no prices for all that they add up."""
     with connection.chunked_cursor() as cursor:
-        cursor.execute(f"SELECT {FEE_COLUMNS} FROM {CHARGES} WHERE state = 'settled'")
+        cursor.execute(f"SELECT {FEE_COLUMNS} FROM {CHARGES} WHERE state = 'settled' AND usage_source <> 'carried'")
         while rows := cursor.fetchmany(2000):
             for row_id, fee, shortfall, *rest in rows:
                 cost = Tokens(*rest[:5]).cost(Prices(*rest[5:]))
