@@ -18,6 +18,7 @@ urlpatterns = [
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("api/", include("gateway.dialects.providers_api.urls")),
+    path("", include("gateway.dialects.brconnector.urls")),
     path("admin/route/", admin.site.admin_view(explain_route), name="explain-route"),
     path("admin/", admin.site.urls),
 ]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from accounts.models import ApiKey, Role, User
+from accounts.models import ApiKey, Group, Role, User
 from accounts.services import keys, tokens
 from common.models import Job
 from providers.models import AIModel, Kind, Provider
@@ -29,6 +29,14 @@ def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", guarded)
 
 
+# Whose number the path's `id` is, by a part of the path; else a key's.
+TABLES: dict[str, Any] = {"/tasks/": Job, "/admin/group/": Group, "/admin/model/": AIModel}
+
+
+def _table(path: str) -> Any:
+    return next((table for part, table in TABLES.items() if part in path), ApiKey)
+
+
 class Rows:
     """Calls change and remove rows, so they are made again when they are gone."""
 
@@ -45,6 +53,8 @@ class Rows:
             self.secret = factories.key(role=Role.ADMIN, month_quota=None).secret
         if not ApiKey.objects.filter(owner=self.other, is_active=True).exists():
             factories.key(owner=self.other)
+        if not Group.objects.exists():
+            factories.group()
         self.provider = Provider.objects.filter(name="fake").first() or factories.provider(self.upstream, name="fake")
         for kind in KINDS:
             if not self.provider.models.filter(kind=kind).exists():
@@ -68,7 +78,7 @@ class Rows:
         return {
             "uuid": of_kind or [str(uuid) for uuid in Provider.objects.values_list("uuid", flat=True)],
             "name": ["openai-chat-completions", "nothing"] if "requesters" in path else provider_names,
-            "id": list((Job if "/tasks/" in path else ApiKey).objects.values_list("pk", flat=True)),
+            "id": list(_table(path).objects.values_list("pk", flat=True)),
             "key_id": list(ApiKey.objects.values_list("pk", flat=True)),
             "user_id": [f"user-{uuid.hex}" for uuid in User.objects.values_list("uuid", flat=True)],
         }

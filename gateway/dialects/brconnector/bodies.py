@@ -1,0 +1,45 @@
+"""A request's body: a JSON object or a form's fields, whatever its content type says of JSON."""
+
+from typing import Any
+
+from django.http import QueryDict
+from rest_framework.request import Request
+
+from gateway.dialects.brconnector.refusals import Refusal
+from gateway.dialects.incoming import parse_object, read_body
+from gateway.dialects.service import has_null_character
+
+JSON = dict[str, Any]
+
+FORM = "application/x-www-form-urlencoded"
+
+
+def body_of(request: Request) -> JSON:
+    """Raises Refusal or a BodyError. No body is an empty object."""
+    raw = read_body(request._request)
+    is_form = str(request.META.get("CONTENT_TYPE", "")).partition(";")[0].strip().lower() == FORM
+    if is_form and not raw.lstrip().startswith(b"{"):
+        body: JSON = QueryDict(raw).dict()
+    else:
+        body = parse_object(raw) if raw.strip() else {}
+    if has_null_character(body):
+        raise Refusal("Null characters are not allowed.")
+    return body
+
+
+def text_in(body: JSON, name: str, default: str = "") -> str:
+    """A field that is a text; absent, null or blank is `default`. Raises Refusal."""
+    value = body.get(name)
+    if value is None or value == "":
+        return default
+    if not isinstance(value, str):
+        raise Refusal(f"{name}: Give a text.")
+    return value.strip() or default
+
+
+def required(body: JSON, name: str, message: str = "") -> str:
+    """A text that must be there. Raises Refusal, by default with "<name> is required"."""
+    text = text_in(body, name)
+    if not text:
+        raise Refusal(message or f"{name} is required")
+    return text
