@@ -15,11 +15,16 @@ USER: dict[str, list[Any]] = {}
 
 
 def _routed(prefix: str, routes: list[Any], unknown: Any) -> list[Any]:
-    return [path(f"{prefix}/", include(routes)), re_path(rf"^{prefix}(?:/(?s:.*))?\Z", unknown.as_view())]
+    return [path(f"{prefix}/", include(routes)), _all_below(prefix, unknown)]
+
+
+def _all_below(prefix: str, view: Any) -> Any:
+    """The class of all characters, for Django can't take a pattern with (?s: apart, and with it no address at all."""
+    return re_path(rf"^{prefix}(?:/[\s\S]*)?\Z", view.as_view())
 
 
 urlpatterns = [
     *(each for name, routes in ADMIN.items() for each in _routed(f"admin/{name}", routes, UnknownForAdmins)),
     *(path(f"user/{name}/", include(routes)) for name, routes in USER.items()),
-    re_path(r"^user(?:/(?s:.*))?\Z", UnknownForUsers.as_view()),
+    _all_below("user", UnknownForUsers),
 ]
