@@ -328,8 +328,8 @@ def state_of(key: ApiKey) -> str:
 
 
 def month_fee(key: ApiKey) -> Decimal:
-    """What the quota has paid this month; the row may still tell of an earlier one."""
-    return key.month_fee if key.month == first_of_month(timezone.localdate()) else Decimal(0)
+    """What the quota has paid this month."""
+    return key.fee_in(first_of_month(timezone.localdate()))
 
 
 def panel_of(key: ApiKey) -> dict[str, Any]:

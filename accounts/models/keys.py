@@ -71,6 +71,10 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
         """Neither revoked nor expired."""
         return self.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()), is_active=True)
 
+    def handed_out(self) -> "ApiKeyQuerySet":
+        """Those that somebody has: not revoked, and not the console's own."""
+        return self.filter(is_active=True, is_internal=False)
+
 
 class ApiKey(Row):
     """A caller: what it may call, what it may spend and what it has spent. Only a digest of its secret is kept."""
@@ -147,12 +151,15 @@ class ApiKey(Row):
         """Whether it may authenticate now; whether it can pay is another matter."""
         return self.is_active and (self.expires_at is None or self.expires_at > timezone.now())
 
+    def fee_in(self, month: date) -> Decimal:
+        """What the quota has paid in `month` (its first day); the row may still tell of an earlier one."""
+        return self.month_fee if self.month == month else Decimal(0)
+
     def quota_left(self, month: date) -> Decimal | None:
         """What the quota still pays in `month` (its first day); None: no limit."""
         if self.month_quota is None:
             return None
-        used = self.month_fee if self.month == month else Decimal(0)
-        return max(Decimal(self.month_quota) - used, Decimal(0))
+        return max(Decimal(self.month_quota) - self.fee_in(month), Decimal(0))
 
 
 class GroupGrant(ConfigRow):

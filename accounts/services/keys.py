@@ -3,7 +3,7 @@
 import hmac
 import secrets
 import string
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -26,6 +26,7 @@ ALPHABET = string.ascii_letters + string.digits
 SECRET_LENGTH = 40  # 238 bits
 PREFIX_LENGTH = 10
 SUFFIX_LENGTH = 5
+REFERENCES = frozenset({"group", "owner", "made_by"})
 REMEMBERED = 20_000
 USE_IS_NOTED_EVERY = timedelta(minutes=1)
 
@@ -70,6 +71,14 @@ def traces_of(secret: str) -> dict[str, str]:
     return {"prefix": secret[:PREFIX_LENGTH], "suffix": secret[-SUFFIX_LENGTH:], "digest": digest(secret)}
 
 
+def draft(*, start: str = SECRET_START, length: int = SECRET_LENGTH, **columns: Any) -> IssuedKey:
+    """A key that is not stored yet. Raises ValidationError for texts and amounts that can't be."""
+    secret = new_secret(start, length)
+    key = ApiKey(month=first_of_month(timezone.localdate()), **columns, **traces_of(secret))
+    key.clean_fields(exclude=REFERENCES)
+    return IssuedKey(key, secret)
+
+
 def issue(
     *,
     name: str,
@@ -93,8 +102,9 @@ def issue(
 
     Raises ValidationError for values that can't be.
     """
-    secret = new_secret(start, length)
-    key = ApiKey(
+    issued = draft(
+        start=start,
+        length=length,
         name=name,
         description=description,
         email=email,
@@ -107,16 +117,21 @@ def issue(
         expires_at=expires_at,
         all_models=all_models,
         is_internal=is_internal,
-        month=first_of_month(timezone.localdate()),
-        **traces_of(secret),
     )
+    key = issued.key
     key.full_clean()
     with transaction.atomic():
         key.save()
         KeyGrant.objects.bulk_create(KeyGrant(key=key, model_id=model_id) for model_id in model_ids)
         if balance:
             recharge(key=key, amount=balance, note="opening balance", made_by=made_by)
-    return IssuedKey(key, secret)
+    return issued
+
+
+@transaction.atomic
+def store_all(drafts: Sequence[IssuedKey]) -> None:
+    """All of these keys, or none; in few statements, as calls wait meanwhile. What they refer to must exist."""
+    ApiKey.objects.bulk_create([each.key for each in drafts])
 
 
 def hand_out(
@@ -199,6 +214,18 @@ def revoke(*, key: ApiKey) -> ApiKey:
     key.is_active = False
     key.save(update_fields=["is_active", "updated_at"])
     return key
+
+
+@transaction.atomic
+def retire(*, key: ApiKey) -> ApiKey:
+    """Revoke a key that its people are done with: its grants go, too. What it has cost and what was paid stays.
+
+    The row stays locked until the transaction ends, so no call is settled before that.
+    """
+    ConfigVersion.lock()
+    locked = ApiKey.objects.select_for_update().get(pk=key.pk)
+    locked.grants.all().delete()
+    return revoke(key=locked)
 
 
 def recharge(*, key: ApiKey, amount: Decimal, note: str = "", made_by: User | None = None) -> Payment:

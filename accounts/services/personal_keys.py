@@ -15,7 +15,7 @@ from common.models import ConfigVersion
 
 def of(*, user: User) -> QuerySet[ApiKey]:
     """Those that are not revoked, the newest first; more than one only where they were made elsewhere."""
-    return user.keys.filter(is_active=True, is_internal=False).order_by("-id")
+    return user.keys.handed_out().order_by("-id")
 
 
 @transaction.atomic

@@ -5,12 +5,12 @@ Every bound narrows by an indexed column where there is one (time, key, provider
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
-from django.db.models import Count, DateField, Expression, F, Func, IntegerField, Q, QuerySet, Sum, Value
-from django.db.models.functions import Coalesce
+from django.db.models import Case, Count, DateField, Expression, F, Func, IntegerField, Q, QuerySet, Sum, Value, When
+from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 
 from accounts.models import ApiKey, Charge, User
@@ -23,6 +23,8 @@ GROUPS: dict[str, Any] = {
     "provider": F("provider_name"),
     "model": F("model_name"),
 }
+# When somebody last did something with a key or to it.
+KEY_MOVED = Greatest(F("updated_at"), Coalesce("last_used_at", "updated_at"))
 # What a list of charges can be put in order by.
 ORDERS = {
     "time": "id",
@@ -119,6 +121,38 @@ def usage_of(user: User) -> Usage:
         month=total(Bounds(since=midnight.replace(day=1), keys=keys)),
         ever=total(Bounds(keys=keys)),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class KeyTotals:
+    """How many keys there are, how many of them have ever cost something, and what; money in USD."""
+
+    count: int
+    active: int
+    active_this_month: int
+    total_spent: Decimal
+    total_month_fee: Decimal
+
+
+def key_totals(keys: QuerySet[ApiKey]) -> KeyTotals:
+    """`active_this_month`: those that have cost something, and were used or changed since the month began."""
+    midnight = timezone.localtime().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    has_cost = Q(spent__gt=0)
+    rows = keys.order_by().alias(moved=KEY_MOVED, fee_now=month_fee(midnight.date()))
+    return KeyTotals(
+        **rows.aggregate(
+            count=Count("id"),
+            active=Count("id", filter=has_cost),
+            active_this_month=Count("id", filter=has_cost & Q(moved__gte=midnight)),
+            total_spent=_sum(F("spent"), MoneyField()),
+            total_month_fee=_sum(F("fee_now"), MoneyField()),
+        )
+    )
+
+
+def month_fee(month: date) -> Case:
+    """`ApiKey.fee_in` as a column."""
+    return Case(When(month=month, then=F("month_fee")), default=Value(0), output_field=MoneyField())
 
 
 def _total(row: Mapping[str, Any]) -> Total:

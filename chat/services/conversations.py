@@ -7,10 +7,13 @@ from uuid import uuid4
 
 import orjson
 from django.conf import settings
+from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Count, F, OuterRef, Q, Subquery, Sum
 from django.utils import timezone
 
+from accounts.models import ApiKey
+from accounts.services import keys
 from accounts.services.ledger.sql import Insert, columns, run_many
 from accounts.services.ledger.types import Settled
 from chat.models import Session, Thread
@@ -150,6 +153,14 @@ def _clean(text: str) -> str:
 
 def _clean_json(text: str) -> str:
     return text.replace("\\u0000", "\\ufffd") if "\\u0000" in text else text
+
+
+@transaction.atomic
+def retire_key(*, key: ApiKey) -> None:
+    """Revoke a key for good and remove what was said with it. What it has cost stays in the ledger."""
+    keys.retire(key=key)
+    Thread.objects.filter(api_key=key).delete()
+    Session.objects.filter(api_key=key).delete()
 
 
 def session_breaks() -> list[str]:

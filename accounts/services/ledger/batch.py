@@ -135,7 +135,9 @@ class Batch:
     def _record(self, results: Sequence[Settled]) -> None:
         by_writer: dict[Callable[..., None], list[Settled]] = {}
         for result in results:
-            if result.charge_id and result.settlement.record is not None:
+            # A key revoked meanwhile leaves its charge and no words: who had them removed would find them again.
+            is_kept = result.charge_id and self.accounts[result.settlement.key_id].is_active
+            if is_kept and result.settlement.record is not None:
                 by_writer.setdefault(result.settlement.record.write, []).append(result)
         for write, settled in by_writer.items():
             write(self.connection, settled)
