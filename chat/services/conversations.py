@@ -37,9 +37,12 @@ UPSERT_SESSION = (
     ).for_one_row
     + f""" ON CONFLICT (api_key_id, key) DO UPDATE SET updated_at = excluded.updated_at,
         calls = {SESSIONS}.calls + 1, input_tokens = {SESSIONS}.input_tokens + excluded.input_tokens,
-        output_tokens = {SESSIONS}.output_tokens + excluded.output_tokens, fee = {SESSIONS}.fee + excluded.fee
+        output_tokens = {SESSIONS}.output_tokens + excluded.output_tokens, fee = {SESSIONS}.fee + excluded.fee,
+        title = CASE {SESSIONS}.title WHEN '' THEN excluded.title ELSE {SESSIONS}.title END
         RETURNING id"""
 )
+LONGEST_TITLE = 30  # characters
+LONGEST_KIND = 200  # characters before the comma of a data URI
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +78,21 @@ def _thread_row(connection: BaseDatabaseWrapper, now: Any, result: Settled) -> t
 
 def _session(connection: BaseDatabaseWrapper, now: Any, result: Settled, record: Record) -> int:
     tokens = result.settlement.tokens
+    said = (record.session_key, title_of(record.completion))
     counts = (1, tokens.prompt, tokens.output, result.fee)
     with connection.cursor() as cursor:
-        cursor.execute(
-            UPSERT_SESSION,
-            (_new_uuid(connection), now, now, result.settlement.key_id, record.session_key, "", *counts),
-        )
+        cursor.execute(UPSERT_SESSION, (_new_uuid(connection), now, now, result.settlement.key_id, *said, *counts))
         session_id: int = cursor.fetchone()[0]
         return session_id
+
+
+def title_of(completion: str) -> str:
+    """What a session is called by: the first words of its first answer that has any. A word that is too long by itself
+    is cut, as some languages have no spaces."""
+    folded = " ".join(completion.split(maxsplit=LONGEST_TITLE)[:LONGEST_TITLE])
+    if len(folded) <= LONGEST_TITLE:
+        return folded
+    return folded[: LONGEST_TITLE + 1].rpartition(" ")[0] or folded[:LONGEST_TITLE]
 
 
 def _new_uuid(connection: BaseDatabaseWrapper) -> Any:
@@ -106,6 +116,8 @@ def record_of(body: dict[str, Any], endpoint: str, session_key: str, tally: Tall
     """The record of one call, cut to what is kept; None when nothing is to be kept."""
     if not settings.HISTORY:
         return Record(session_key, "", "", "", "", "[]", tally.finish_reason[:32], True) if session_key else None
+    if endpoint == "completion" and "prompt" not in body:
+        endpoint = "chat"  # one of messages
     room = settings.HISTORY_MAX_CHARS
     messages = orjson.dumps(_said(body, endpoint)).decode()
     prompt = last_text(body, endpoint)
@@ -123,8 +135,28 @@ def record_of(body: dict[str, Any], endpoint: str, session_key: str, tally: Tall
 
 def _said(body: dict[str, Any], endpoint: str) -> Any:
     """What the call says. A file's bytes are never kept, wherever in a form they stand."""
+    if endpoint == "chat":
+        return list(map(_without_file_data, body["messages"]))
     said = {name: body.get(name) for name in SAID[endpoint] if not isinstance(body.get(name), FilePart)}
     return said if len(SAID[endpoint]) > 1 else next(iter(said.values()), None)
+
+
+def _without_file_data(message: dict[str, Any]) -> dict[str, Any]:
+    content = message.get("content")
+    if not isinstance(content, list):
+        return message
+    return {**message, "content": [_named(part) if _is_file(part) else part for part in content]}
+
+
+def _is_file(part: Any) -> bool:
+    file = part.get("file") if isinstance(part, dict) and part.get("type") == "file" else None
+    return isinstance(file, dict) and "file_data" in file
+
+
+def _named(part: dict[str, Any]) -> dict[str, Any]:
+    """A file by its name and kind alone."""
+    kind, comma, _ = str(part["file"]["file_data"])[:LONGEST_KIND].partition(",")
+    return {**part, "file": {**part["file"], "file_data": f"{kind}," if comma else ""}}
 
 
 def last_text(body: dict[str, Any], endpoint: str) -> str:
