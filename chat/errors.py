@@ -1,8 +1,15 @@
-"""What is wrong with a call itself.
+"""What is wrong with a call itself, and what can go wrong with a bot.
 
 CallError
 ├── BadCall          a field is missing or of the wrong kind
 └── UnknownModel     no such model, or none that this key may call
+
+EventRefused         what came to a bot's address is not taken in, and nothing happens
+├── Forged           it is not signed as its platform signs, or it is too old
+└── Malformed        it can't be read
+
+PlatformError        a chat platform did not take what it was sent, or sent nothing useful
+BotExists            a platform's bots have names of their own
 """
 
 
@@ -20,3 +27,28 @@ class BadCall(CallError):
 
 class UnknownModel(CallError):
     """No enabled model of that name and kind is open to this key."""
+
+
+class EventRefused(Exception):
+    """Somebody sent a bot something that its platform would not have sent."""
+
+
+class Forged(EventRefused):
+    """Signed wrongly or not at all, or so long ago that it may be a copy."""
+
+
+class Malformed(EventRefused):
+    """Not what the platform's documents describe."""
+
+
+class PlatformError(Exception):
+    """`may_pass`: the same may work in a moment, after `retry_after` seconds where the platform said so."""
+
+    def __init__(self, message: str, *, may_pass: bool = False, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.may_pass = may_pass
+        self.retry_after = retry_after
+
+
+class BotExists(Exception):
+    """There is a bot of this name on this platform."""

@@ -1,8 +1,14 @@
-"""What was said: sessions and the exchanges in them."""
+"""What was said: sessions and the exchanges in them; and the bots that bring calls in from chat platforms."""
 
+import json
+from typing import Any
+
+from django.core.validators import RegexValidator
 from django.db import models
+from django.db.models.functions import Now
 
 from accounts.models import ApiKey, Charge
+from common.fields import EncryptedTextField, SentJSON
 from common.models import Row
 from common.money import MoneyField
 
@@ -45,3 +51,53 @@ class Thread(Row):
 
     def __str__(self) -> str:
         return self.prompt[:60] or f"Thread {self.pk}"
+
+
+class BotPlatform(models.TextChoices):
+    FEISHU = "feishu", "Feishu or Lark"
+    SLACK = "slack", "Slack"
+    WEBHOOK = "webhook", "Signed webhook"
+
+
+class Bot(Row):
+    """Answers in a chat platform: its events come in at an address of its own, and a key pays for what it says."""
+
+    name = models.CharField(
+        max_length=64,
+        validators=[RegexValidator(r"\A(?!\.{1,2}\Z)[^/\\\x00-\x1f\x7f]+\Z", "A name has no slash.")],
+        help_text="Part of the address that the platform sends events to.",
+    )
+    platform = models.CharField(max_length=16, choices=BotPlatform.choices)
+    config = SentJSON(default=dict, blank=True)
+    secrets = EncryptedTextField(default="{}", editable=False)
+    is_enabled = models.BooleanField("enabled", default=True)
+
+    class Meta:
+        ordering = ("-id",)
+        constraints = (models.UniqueConstraint(fields=["name", "platform"], name="bot_name_per_platform"),)
+
+    def __str__(self) -> str:
+        return f"{self.name} on {self.get_platform_display()}"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All of its settings, secrets in clear. Raises InvalidToken when the keyring lacks their key."""
+        return {**self.config, **json.loads(self.secrets)}
+
+
+class BotEvent(models.Model):
+    """Something that a platform told a bot; the row keeps it from being answered twice."""
+
+    bot = models.ForeignKey(Bot, models.CASCADE, related_name="events")
+    key = models.CharField(max_length=128, help_text="The platform's own id of it.")
+    message = models.JSONField(default=dict, help_text="What is to be answered; empty once that is done.")
+    error = models.CharField(max_length=500, blank=True, help_text="Why it got no answer.")
+    created_at = models.DateTimeField(db_default=Now(), editable=False, db_index=True)
+
+    class Meta:
+        ordering = ("-id",)
+        default_permissions = ()  # whoever sees the bot sees its last one
+        constraints = (models.UniqueConstraint(fields=["bot", "key"], name="botevent_once"),)
+
+    def __str__(self) -> str:
+        return self.key

@@ -8,11 +8,15 @@ from django.db.models import QuerySet
 
 from accounts.models import Scope
 from accounts.services.principals import Principal
+from chat.services.bots import answers
 from common.jobs import Running
 from common.models import Job
 from gateway.jobs import checks, exports, imports
 
 JSON = dict[str, Any]
+
+# Two queues, as nobody in a chat waits until an import is over.
+HEAVY, BOTS = "default", "bots"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +24,18 @@ class Kind:
     """`work` makes the result, and may be called again where an earlier attempt was cut off.
 
     `start`: the rights that whoever starts it must hold, all of them. `read`: all of one of these open its file.
+    `is_shown`: people started it, and look at what becomes of it; the others are many and short, and forgotten when
+    they are over.
     """
 
     title: str
     work: Callable[[Running], JSON]
-    start: tuple[Scope, ...]
+    start: tuple[Scope, ...] = ()
     read: tuple[tuple[Scope, ...], ...] = ()
     file_name: str = ""
     file_type: str = ""
+    is_shown: bool = True
+    queue: str = HEAVY
 
     def missing_of(self, principal: Principal) -> Scope | None:
         """The first right that somebody lacks who wants to start one."""
@@ -42,6 +50,7 @@ class Kind:
 
 
 CHECK, IMPORT, CONFIG, CHARGES = "provider-check", "model-import", "config-export", "charges-export"
+ANSWER = "bot-answer"
 
 KINDS = {
     CHECK: Kind("Check of all providers", checks.check_providers, start=(Scope.RUNTIME_OPERATE,)),
@@ -62,7 +71,9 @@ KINDS = {
         file_name="charges.csv",
         file_type="text/csv",
     ),
+    ANSWER: Kind("Answer of a bot", answers.answer, is_shown=False, queue=BOTS),
 }
+SHOWN = [name for name, kind in KINDS.items() if kind.is_shown]
 
 
 def may_see_any(principal: Principal) -> bool:
@@ -70,7 +81,7 @@ def may_see_any(principal: Principal) -> bool:
 
 
 def seen_by(principal: Principal) -> QuerySet[Job]:
-    """All tasks for whoever sees what there is, else those whose file they may read."""
+    """All that are shown for whoever sees what there is, else those whose file they may read."""
     if principal.may(Scope.RESOURCE_VIEW):
-        return Job.objects.all()
+        return Job.objects.exclude(kind__in=KINDS.keys() - SHOWN)
     return Job.objects.filter(kind__in=[name for name, kind in KINDS.items() if kind.may_read(principal)])

@@ -11,13 +11,17 @@ from django.db.models.functions import Now
 from django_tasks import task
 from django_tasks_db.models import DBTaskResult
 
+from chat.services.bots import events as bot_events
 from common import jobs
 from common.models import Job, JobState
 from gateway.jobs import runner
+from gateway.jobs.kinds import BOTS, HEAVY, KINDS, SHOWN
 
 JSON = dict[str, Any]
 
 MOST_UNFINISHED = 100
+MOST_OF = {BOTS: 1000}
+REMOVED_AT_ONCE = 500
 
 
 class QueueFull(Exception):
@@ -36,7 +40,7 @@ def start(*, kind: str, label: str, arguments: JSON, made_by: str) -> Job:
     same = unfinished.filter(kind=kind, arguments=arguments, is_cancel_asked=False).first()
     if same is not None:
         return same
-    if unfinished.count() >= MOST_UNFINISHED:
+    if unfinished.filter(_beside(kind)).count() >= MOST_OF.get(KINDS[kind].queue, MOST_UNFINISHED):
         raise QueueFull("Too many tasks wait; try again when some are done.")
     job = Job.objects.create(
         kind=kind, label=label[: jobs.LONGEST_TEXT], arguments=arguments, made_by=made_by[: jobs.LONGEST_TEXT]
@@ -45,10 +49,17 @@ def start(*, kind: str, label: str, arguments: JSON, made_by: str) -> Job:
     return job
 
 
+def _beside(kind: str) -> Q:
+    """Those in the same queue; what a newer version has put there as well."""
+    elsewhere = [name for name, each in KINDS.items() if each.queue != KINDS[kind].queue]
+    return ~Q(kind__in=elsewhere)
+
+
 @transaction.atomic
 def put(job: Job) -> None:
     """Into the queue, again or for the first time. Should it be there twice, it is run once all the same."""
-    message = run.enqueue(job.pk)
+    queue = KINDS[job.kind].queue if job.kind in KINDS else HEAVY
+    message = run.using(queue_name=queue).enqueue(job.pk)
     Job.objects.filter(pk=job.pk).update(message=message.id, queued_at=Now())
 
 
@@ -62,7 +73,16 @@ def recover() -> None:
 
 
 def tidy() -> None:
-    """What the queue remembers of its messages is of no use to anybody."""
+    """What the queue remembers of its messages is of no use to anybody, nor are tasks that nobody looks at."""
+    _forget_hidden()
+    bot_events.tidy()
     jobs.tidy()
     kept = Job.objects.unfinished().exclude(message=None).values("message")
     DBTaskResult.objects.exclude(id__in=kept).delete()
+
+
+def _forget_hidden() -> None:
+    """A little at a time, as SQLite has one lock for all."""
+    over = Job.objects.over().filter(kind__in=KINDS.keys() - SHOWN)
+    while chunk := list(over.order_by("id").values_list("id", flat=True)[:REMOVED_AT_ONCE]):
+        Job.objects.filter(id__in=chunk).delete()

@@ -4,10 +4,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from django.db import transaction
+
 from accounts.services.principals import Principal
+from chat.models import Bot
+from chat.services.bots import events
+from chat.services.bots.platform import Message
 from common.models import Job
 from gateway.jobs import queue
-from gateway.jobs.kinds import CHARGES, CHECK, CONFIG, IMPORT, KINDS
+from gateway.jobs.kinds import ANSWER, CHARGES, CHECK, CONFIG, IMPORT, KINDS
 from providers.models import Provider
 
 JSON = dict[str, Any]
@@ -35,6 +40,18 @@ def export_charges(*, since: datetime | None = None, until: datetime | None = No
     texts = {name: moment.astimezone(UTC).isoformat() for name, moment in bounds.items() if moment}
     days = "".join(f" {word} {moment:%Y-%m-%d}" for word, moment in (("from", since), ("to", until)) if moment)
     return _start(CHARGES, by=by, what=days, **texts)
+
+
+def answer_event(*, bot: Bot, message: Message) -> None:
+    """What a platform told a bot is answered once, however often it is told. Raises QueueFull, and then it may be told
+    again."""
+    if events.is_known(bot, message):
+        return
+    with transaction.atomic():
+        event = events.note(bot, message)
+        if event is not None:
+            label = f"{KINDS[ANSWER].title} on {bot.platform}"
+            queue.start(kind=ANSWER, label=label, arguments={"event": event.pk}, made_by=f"bot {bot.name}")
 
 
 def _start(kind: str, *, by: Principal, what: str = "", **arguments: Any) -> Job:

@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
 
+from accounts.services.ledger import writer
 from common import jobs
 from common.database import use_own_connection
 from gateway.jobs import runner, worker
@@ -17,7 +18,7 @@ NICENESS = 5  # a call's work comes before a task's
 
 
 class Command(BaseCommand):
-    help = "Do background tasks, one at a time, until told to end. Any number of these may run, on any replica."
+    help = "Do background tasks, one at a time, and answer for bots, until told to end. Any number of these may run."
     requires_system_checks = ()  # they load every page and its forms, 13 MB that this process never needs
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -39,6 +40,7 @@ class Command(BaseCommand):
         if options["check_every"]:
             threading.Thread(target=self._check, args=(options["check_every"],), daemon=True).start()
         worker.Worker().run()
+        writer.stop()
         os._exit(os.EX_OK)  # else Python waits for the checks that are running
 
     def _check(self, seconds: float) -> None:

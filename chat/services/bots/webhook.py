@@ -1,0 +1,89 @@
+"""Any program that signs as www.standardwebhooks.com says: its questions come in, answers go to its own address."""
+
+import base64
+import binascii
+import hmac
+import time
+from typing import Any
+
+import orjson
+
+from chat.errors import Forged
+from chat.services.bots import outgoing
+from chat.services.bots.platform import (
+    COMMON,
+    Field,
+    Incoming,
+    Message,
+    Platform,
+    Shown,
+    check_recent,
+    check_signature,
+    key_in,
+    text_in,
+)
+
+JSON = dict[str, Any]
+
+START = "whsec_"
+LEAST_BYTES = 16
+ACCEPTED = range(200, 300)
+
+
+class Webhook(Platform):
+    """Sends one whole answer; the message's id is the one that it was asked with."""
+
+    fields = (
+        *COMMON,
+        Field("signingSecret", "Signing secret", "whsec_ and base64; both ways.", is_required=True, is_secret=True),
+        Field("replyURL", "Answers go to", is_required=True),
+    )
+    address = "replyURL"
+    seconds_between = 0.0
+
+    def read(self, incoming: Incoming) -> Message | None:
+        id = incoming.header("webhook-id")
+        self._check(id, incoming)
+        key = key_in({"webhook-id": id}, "webhook-id")
+        body = incoming.object()
+        text_in(body, "user", is_optional=True, most=1000)
+        return Message(key, key_in(body, "chat_id"), {"text": text_in(body, "text")})
+
+    def _check(self, id: str, incoming: Incoming) -> None:
+        timestamp = incoming.header("webhook-timestamp")
+        check_recent(timestamp, incoming.now)
+        check_signature(self._signature(id, timestamp, incoming.raw), incoming.header("webhook-signature").split())
+
+    def _signature(self, id: str, timestamp: str, content: bytes) -> str:
+        key = key_bytes(str(self.settings["signingSecret"]))
+        if key is None:
+            raise Forged("The bot's signing secret is not valid.")
+        digest = hmac.digest(key, f"{id}.{timestamp}.".encode() + content, "sha256")
+        return f"v1,{base64.b64encode(digest).decode()}"
+
+    def start(self, message: Message, request_id: str) -> str:
+        return message.key
+
+    def show(self, place: str, message: Message, request_id: str, shown: Shown) -> None:
+        """Only the whole. The id is the same however often it is sent, so that its receiver can tell."""
+        if not shown.is_final:
+            return
+        body = {"chat_id": message.chat, "reply_to": place, "text": shown.text, "is_final": True}
+        content, timestamp = orjson.dumps(body), str(int(time.time()))
+        headers = {
+            "webhook-id": request_id,
+            "webhook-timestamp": timestamp,
+            "webhook-signature": self._signature(request_id, timestamp, content),
+        }
+        answer = outgoing.send_bytes(self.setting("replyURL"), headers, content)
+        if answer.status not in ACCEPTED:
+            raise answer.failure(f"The receiver of answers refused (status {answer.status}).")
+
+
+def key_bytes(secret: str) -> bytes | None:
+    """None: it is no secret of that form, or too short."""
+    try:
+        key = base64.b64decode(secret.removeprefix(START), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return key if len(key) >= LEAST_BYTES else None
