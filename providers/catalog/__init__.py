@@ -4,10 +4,11 @@ The row gives the console's form its choices and fields, and a requester its qui
 row. Names are those that other gateways' users know; an alias finds its row, and only the row's own name is stored.
 """
 
+from providers.catalog.flat import FLAT, USUAL, Flat
 from providers.catalog.rows import ROWS
 from providers.catalog.settings import problems
 from providers.catalog.shortnames import TEMPLATES, Template, key_problem, template
-from providers.catalog.vendor import CATEGORIES, ConfigField, Vendor
+from providers.catalog.vendor import CATEGORIES, LLM, ConfigField, Vendor
 
 __all__ = [
     "CATEGORIES",
@@ -15,17 +16,22 @@ __all__ = [
     "TEMPLATES",
     "VENDORS",
     "ConfigField",
+    "Flat",
     "Template",
     "Vendor",
     "canonical",
     "choices",
     "find",
+    "flat",
+    "flat_id",
+    "flat_ids",
     "grouped",
     "key_problem",
     "kind_refusal",
     "problems",
     "refusal",
     "template",
+    "usual_kind",
 ]
 
 VENDORS = {vendor.name: vendor for vendor in ROWS}
@@ -41,8 +47,10 @@ REFUSED: dict[str, str] = {
     "web-miner": "It searches the web on a model's behalf. " + _TOOL,
     "urls-reader": "It fetches pages on a model's behalf. " + _TOOL,
     "aws-executor": "It runs shell commands that a model writes, which this gateway never does.",
+    "simple-action": "It was never finished, and serves no model.",
     "continue-coder": "It rewrites prompts of an editor. Point the editor at a model of this gateway instead.",
 }
+_FLAT_IDS = {_BY_ALIAS[name].name: name for name in FLAT}
 
 
 def find(name: str) -> Vendor | None:
@@ -62,11 +70,33 @@ def refusal(name: str) -> str:
     return vendor.refusal if vendor else REFUSED.get(name, "")
 
 
+def flat(requester: str) -> Flat:
+    """How a model of it is written in one layer."""
+    return FLAT.get(flat_id(requester), USUAL)
+
+
+def flat_id(requester: str) -> str:
+    """What it is called there."""
+    return _FLAT_IDS.get(requester, requester)
+
+
+def flat_ids() -> list[str]:
+    """All that can be set up: first those that such programs know."""
+    others = [vendor.name for vendor in ROWS if not vendor.refusal and vendor.name not in _FLAT_IDS]
+    return [*FLAT, *others]
+
+
 def kind_refusal(requester: str, kind: str) -> str:
     """Why a provider of this requester can have no model of this kind; empty when it can. An unknown requester is
     taken for OpenAI-compatible, which serves them all."""
     vendor = find(requester)
     return "" if vendor is None or vendor.serves(kind) else f"Provider {requester} does not support {kind} models."
+
+
+def usual_kind(requester: str) -> str:
+    """What a model of it is when nobody says."""
+    vendor = find(requester)
+    return LLM if vendor is None or LLM in vendor.kinds else min(vendor.kinds)
 
 
 def grouped() -> list[tuple[str, list[Vendor]]]:

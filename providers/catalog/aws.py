@@ -77,7 +77,8 @@ ROWS: tuple[Vendor, ...] = (
                 "ends that is worth caching. Negative positions count from the last turn.",
             ),
         ),
-        aliases=("bedrock", "aws-bedrock"),
+        # The last three are what other gateways called it before Converse.
+        aliases=("bedrock", "aws-bedrock", "bedrock-claude3", "bedrock-mistral", "bedrock-llama3"),
         search="aws amazon claude anthropic nova llama mistral converse 亚马逊",
         key_hint=BEDROCK_KEY,
         protocol="",

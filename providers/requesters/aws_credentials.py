@@ -58,6 +58,11 @@ def secrets(text: str) -> list[str]:
     return _read(text.strip()).secrets()
 
 
+def has_session(text: str) -> bool:
+    """Whether it is good for a session alone."""
+    return bool(_read(text.strip()).session_token)
+
+
 def _read(text: str) -> Credentials:
     if text.startswith("{"):
         return _from_object(text)

@@ -38,7 +38,7 @@ class Connection:
 
     `config` is the whole of the settings. `keeps_secrets`: some in there, or in arguments that are sent along, were
     stored before and not sent in clear.
-    `timeout` in seconds.
+    `timeout` in seconds, `retries` as the provider counts them.
     """
 
     requester: str | None = None
@@ -48,6 +48,7 @@ class Connection:
     config: Mapping[str, Any] | None = field(default=None, repr=False)
     keeps_secrets: bool = False
     timeout: float | None = None
+    retries: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ def change_of_model(*, model: AIModel, connection: Connection, program: str) -> 
         model.provider = changed.row
         return
     row = changed.row
-    said = Connection(config=row.config, timeout=row.first_byte_timeout, names=connection.names)
+    said = Connection(config=row.config, timeout=row.first_byte_timeout, retries=row.retries, names=connection.names)
     model.provider = _found_or_made(row, _going_along(changed, connection), said, program)
 
 
@@ -134,7 +135,7 @@ def is_made_for_a_model(provider: Provider, program: str) -> bool:
 
 # What changes
 
-SETTINGS = ("requester", "config", "first_byte_timeout", "idle_timeout")
+SETTINGS = ("requester", "config", "first_byte_timeout", "idle_timeout", "retries")
 
 
 def _changed(provider: Provider, connection: Connection) -> Change:
@@ -182,6 +183,8 @@ def _apply(provider: Provider, connection: Connection) -> None:
         provider.config = dict(connection.config)
     if connection.timeout not in (None, provider.first_byte_timeout):
         provider.first_byte_timeout = provider.idle_timeout = connection.timeout
+    if connection.retries is not None:
+        provider.retries = connection.retries
 
 
 def _store(changed: Change, connection: Connection) -> None:
@@ -246,7 +249,8 @@ def _is_same(provider: Provider, wanted: Provider, secrets: list[str], said: Con
     is_there = provider.address.rstrip("/") == wanted.address.rstrip("/")
     is_as_said = said.config is None or provider.config == wanted.config
     is_as_patient = said.timeout is None or provider.first_byte_timeout == wanted.first_byte_timeout
-    return is_there and is_as_said and is_as_patient and keyrings.opens_with(provider, secrets)
+    is_as_stubborn = said.retries is None or provider.retries == wanted.retries
+    return is_there and is_as_said and is_as_patient and is_as_stubborn and keyrings.opens_with(provider, secrets)
 
 
 @transaction.atomic

@@ -8,7 +8,6 @@ from chat.services.probes import ProbeResult
 from common.models import noted
 from gateway.dialects.langbot.bodies_providers import JSON
 from gateway.dialects.langbot.connecting import connection_of
-from gateway.dialects.langbot.masks import keeps_stored, unmasked
 from gateway.dialects.langbot.providers import find_provider
 from gateway.dialects.langbot.reasoning import check_fit
 from gateway.dialects.langbot.refusals import Refusal
@@ -19,6 +18,7 @@ from providers.models import AIModel, Kind, Provider
 from providers.policies import effort_of
 from providers.services import connections, providers
 from providers.services.keyrings import normalised
+from providers.services.masks import keeps_stored, unmasked
 
 VISION = "vision"
 CONTRADICTION = "requester: The provider that provider_uuid names has another requester."

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from gateway.dialects.langbot.masks import keeps_stored, unmasked
 from gateway.dialects.langbot.refusals import Refusal
 from gateway.dialects.langbot.shapes import OWN_SETTINGS
 from providers.models import Provider
 from providers.services.connections import Connection
+from providers.services.masks import keeps_stored, unmasked
 
 JSON = dict[str, Any]
 Groups = list[tuple[str, list[str]]]

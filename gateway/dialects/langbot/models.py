@@ -16,7 +16,6 @@ from gateway.dialects.langbot.authentication import UserAuthentication
 from gateway.dialects.langbot.bodies_providers import ModelFields, StarredFields, TestFields
 from gateway.dialects.langbot.columns import applied, check_kind, connected, tested
 from gateway.dialects.langbot.envelope import DialectView, DialectViewSet, ok, parsed, person_of
-from gateway.dialects.langbot.masks import unmasked
 from gateway.dialects.langbot.providers import (
     GONE,
     check_include_secret,
@@ -28,6 +27,7 @@ from gateway.dialects.langbot.refusals import Refusal
 from gateway.dialects.langbot.shapes import PROGRAM, model_shape
 from providers.models import AIModel, Kind
 from providers.services import managing
+from providers.services.masks import unmasked
 
 JSON = dict[str, Any]
 

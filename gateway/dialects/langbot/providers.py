@@ -16,13 +16,13 @@ from gateway.dialects.langbot import schema_providers as schema
 from gateway.dialects.langbot.bodies_providers import ProviderFields
 from gateway.dialects.langbot.connecting import connection_of
 from gateway.dialects.langbot.envelope import DialectViewSet, ok, parsed
-from gateway.dialects.langbot.masks import keeps_stored
 from gateway.dialects.langbot.refusals import Refusal
 from gateway.dialects.langbot.requesters import TYPES
 from gateway.dialects.langbot.shapes import counted_provider, scanned_shapes
 from providers.models import AIModel, Provider, ProviderKey
 from providers.services import discovery, managing, providers
 from providers.services.discovery import ScanFailed
+from providers.services.masks import keeps_stored
 
 JSON = dict[str, Any]
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 
-from gateway.dialects.langbot.masks import keeps_stored, unmasked
 from providers.sensitive import is_sensitive, masked
+from providers.services.masks import keeps_stored, unmasked
 
 # Contract 1.5.
 SECRET = (

@@ -1,4 +1,4 @@
-"""What readers see of values that may be secret, and what a mask means that comes back (contract 1.5)."""
+"""What a mask means that comes back inside settings: the stored secret at the same place."""
 
 from typing import Any
 
