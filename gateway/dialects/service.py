@@ -4,7 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, cast
 
 import orjson
+from django.core.exceptions import SuspiciousOperation
 from drf_spectacular.openapi import AutoSchema
+from rest_framework.exceptions import ParseError
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
@@ -12,6 +14,8 @@ from rest_framework.views import APIView
 
 from accounts.services.principals import Principal
 from gateway.dialects.incoming import discard_body
+
+TOO_MANY_FIELDS = "The request has too many or too long fields."
 
 
 class BytesJSON(BaseRenderer):
@@ -57,6 +61,12 @@ class ServiceView(APIView):
         scope = self.scopes.get("GET" if request.method == "HEAD" else request.method or "")
         if scope and not principal_of(request).may(scope):
             raise self.lacking(scope)
+
+    def handle_exception(self, exc: Exception) -> Any:
+        """Django's own bounds, such as that on the number of parameters, are refusals of what was sent, too."""
+        if isinstance(exc, SuspiciousOperation):
+            exc = ParseError(TOO_MANY_FIELDS)
+        return super().handle_exception(exc)
 
     def lacking(self, scope: str) -> Exception:
         """The dialect's refusal of a caller who lacks a right."""
