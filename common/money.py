@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.forms import DecimalField
+from django.utils.text import capfirst
 
 DECIMALS = 10
 LIMIT_USD = Decimal(900_000_000)
@@ -54,7 +55,7 @@ def check_amount(value: Decimal) -> None:
     try:
         to_units(value)
     except ValueError as error:
-        raise ValidationError(f"{str(error).capitalize()}.", code="amount") from None
+        raise ValidationError(f"{capfirst(str(error))}.", code="amount") from None
 
 
 if TYPE_CHECKING:

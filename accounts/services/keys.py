@@ -129,8 +129,10 @@ def issue(
 
 
 @transaction.atomic
-def store_all(drafts: Sequence[IssuedKey]) -> None:
-    """All of these keys, or none; in few statements, as calls wait meanwhile. What they refer to must exist."""
+def store_all(drafts: Sequence[IssuedKey], *, group: Group | None) -> None:
+    """All of these keys, or none, in this group; in few statements, as calls wait meanwhile."""
+    for each in drafts:
+        each.key.group = group
     ApiKey.objects.bulk_create([each.key for each in drafts])
 
 

@@ -20,6 +20,7 @@ RECHARGE = "Please recharge."
 NO_MODEL = "The model [{model}] not found."
 NOT_PERMITTED = "You do not have permission to access the [{model}] model, please contact the administrator."
 NOT_FOUND = "Not Found"
+FIELDS = {"amount": "balance", "code": "key", "group": "group_id"}  # as this dialect calls our columns
 UNAVAILABLE = "The database does not answer. Try again shortly."
 
 
@@ -92,4 +93,4 @@ def text_of(error: ValidationError) -> str:
     if not hasattr(error, "error_dict"):
         return " ".join(error.messages)
     field, reasons = next(iter(error.message_dict.items()))
-    return reasons[0] if field == NON_FIELD_ERRORS else f"{field}: {reasons[0]}"
+    return reasons[0] if field == NON_FIELD_ERRORS else f"{FIELDS.get(field, field)}: {reasons[0]}"

@@ -4,14 +4,37 @@ from typing import Any
 
 from django.urls import include, path, re_path
 
-from gateway.dialects.brconnector import groups
+from gateway.dialects.brconnector import (
+    bot_events,
+    bots,
+    grants,
+    groups,
+    key_import,
+    key_list,
+    keys,
+    payments,
+    sessions,
+    statistics,
+    threads,
+)
 from gateway.dialects.brconnector.envelope import UnknownForAdmins, UnknownForUsers
 
 # Of two that fit, the first.
 ADMIN: dict[str, list[Any]] = {
-    "group": groups.urlpatterns,
+    "group": [*groups.urlpatterns, *grants.group_urlpatterns],
+    "api-key": [*keys.urlpatterns, *key_list.urlpatterns, *key_import.urlpatterns, *grants.key_urlpatterns],
+    "payment": payments.urlpatterns,
+    "bot": bots.feishu_urlpatterns,
+    "bot-connector": bots.urlpatterns,
+    "statistics": statistics.urlpatterns,
+    "session": sessions.admin_urls,
+    "thread": threads.admin_urls,
 }
-USER: dict[str, list[Any]] = {}
+USER: dict[str, list[Any]] = {
+    "api-key": keys.user_urlpatterns,
+    "session": sessions.user_urls,
+    "thread": threads.user_urls,
+}
 
 
 def _routed(prefix: str, routes: list[Any], unknown: Any) -> list[Any]:
@@ -24,6 +47,8 @@ def _all_below(prefix: str, view: Any) -> Any:
 
 
 urlpatterns = [
+    path("bot/<str:platform>/<str:name>/webhook/event", bot_events.receive),
+    re_path(r"^bot/", bot_events.unknown),
     *(each for name, routes in ADMIN.items() for each in _routed(f"admin/{name}", routes, UnknownForAdmins)),
     *(path(f"user/{name}/", include(routes)) for name, routes in USER.items()),
     _all_below("user", UnknownForUsers),

@@ -1,14 +1,13 @@
 """How this dialect writes money and times, and how it reads numbers that callers send."""
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from django.utils import timezone
+from django.utils.text import capfirst
 
 from accounts.models import ApiKey
-from accounts.services.ledger.decisions import first_of_month
 from common.money import DECIMALS, LIMIT_USD, TOKENS_PER_PRICE, to_units
 from gateway.dialects.brconnector.refusals import Refusal
 
@@ -44,11 +43,6 @@ def quota_of(amount: Decimal) -> Decimal | None:
     return None if amount == LIMIT_USD else amount
 
 
-def month_fee(key: ApiKey, month: date | None = None) -> Decimal:
-    """What the quota has paid in this month; the row may still be of an earlier one."""
-    return key.month_fee if key.month == (month or first_of_month(timezone.localdate())) else Decimal(0)
-
-
 def time_text(moment: datetime) -> str:
     """UTC, to the millisecond, as JavaScript writes it."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -65,8 +59,13 @@ def amount_in(fields: Mapping[str, Any], name: str) -> Decimal:
     except InvalidOperation:
         raise Refusal(f"{name}: Give a number.") from None
     except ValueError as error:
-        raise Refusal(f"{name}: {str(error).capitalize()}.") from None
+        raise Refusal(f"{name}: {capfirst(str(error))}.") from None
     return amount
+
+
+def amount_or(fields: Mapping[str, Any], name: str, default: Decimal) -> Decimal:
+    """The same where the amount may be left out: absent, null or blank."""
+    return default if fields.get(name) in (None, "") else amount_in(fields, name)
 
 
 def id_in(fields: Mapping[str, Any], name: str) -> int:
