@@ -12,6 +12,7 @@ from providers.catalog.vendor import CATEGORIES, LLM, ConfigField, Vendor
 
 __all__ = [
     "CATEGORIES",
+    "KNOWLEDGE_BASE",
     "REFUSED",
     "TEMPLATES",
     "VENDORS",
@@ -38,10 +39,11 @@ VENDORS = {vendor.name: vendor for vendor in ROWS}
 _BY_ALIAS = {alias: vendor for vendor in ROWS for alias in (vendor.name, *vendor.aliases)}
 
 _TOOL = "It is no model endpoint: a program that calls models, and that belongs before this gateway, as its caller."
+KNOWLEDGE_BASE = "bedrock-knowledge-base"
 # Provider ids of other gateways that stand for something else than a model, and why they are no providers here.
 REFUSED: dict[str, str] = {
     "bedrock-agent": "An agent keeps its own conversation and its own model at AWS: there is nothing here to meter.",
-    "bedrock-knowledge-base": "A knowledge base searches documents at AWS. Give its model a Bedrock provider instead.",
+    KNOWLEDGE_BASE: "A knowledge base searches documents at AWS. Give its model a Bedrock provider instead.",
     "painter": "It has a model write a prompt and another paint it into a bucket. " + _TOOL,
     "nova-canvas": "It has a model write a prompt and another paint it into a bucket. " + _TOOL,
     "web-miner": "It searches the web on a model's behalf. " + _TOOL,

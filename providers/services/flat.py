@@ -4,11 +4,12 @@ Here the object becomes a provider with its keys, and a model. What neither has 
 that the object comes back whole and as it was written; what has been edited elsewhere since comes as it is now.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Prefetch, QuerySet
 
 from common.models import ConfigVersion, noted
 from providers import catalog
@@ -26,9 +27,15 @@ def problem(provider_id: str) -> str:
     return "" if catalog.find(provider_id) else f"{provider_id}: There is no such provider."
 
 
-def config_of(model: AIModel, program: str, keys: Sequence[ProviderKey] | None = None) -> tuple[str, JSON]:
-    """The id and the object, with every secret masked. `keys`: the provider's, where they have been read before."""
-    return catalog.flat_id(model.provider.requester), flat_reading.config_of(model, program, keys)
+def readable(models: QuerySet[AIModel]) -> QuerySet[AIModel]:
+    """With what `config_of` reads, in as few queries for many as for one."""
+    keys = Prefetch("provider__keys", ProviderKey.objects.defer("secret").order_by("id"), flat_reading.KEYS)
+    return models.select_related("provider").prefetch_related(keys)
+
+
+def config_of(model: AIModel, program: str) -> tuple[str, JSON]:
+    """The id and the object, with every secret masked."""
+    return catalog.flat_id(model.provider.requester), flat_reading.config_of(model, program)
 
 
 @transaction.atomic

@@ -13,16 +13,18 @@ from providers.services import keyrings
 JSON = dict[str, Any]
 
 NOTES = "flat"  # in a program's part of a model's metadata: the object as it was sent, without its secrets
+KEYS = "keys_read"  # an attribute of a provider whose keys were read together with many others'
 NOTHING: tuple[Any, ...] = (None, "", [], {})
 HEADERS = "headers"
 USUAL_RETRIES: int = Provider._meta.get_field("retries").default
 MOST_RETRIES = 5
 
 
-def config_of(model: AIModel, program: str, keys: Sequence[ProviderKey] | None = None) -> JSON:
+def config_of(model: AIModel, program: str) -> JSON:
     """What was sent, as far as it holds; what has become something else comes as the rows have it."""
     sent = _sent(model, program)
-    now = _now(model, sent, keyrings.rows_of(model.provider) if keys is None else keys)
+    read_before = getattr(model.provider, KEYS, None)
+    now = _now(model, sent, keyrings.rows_of(model.provider, read_before))
     flat, known = catalog.flat(model.provider.requester), known_names(model.provider.requester, model.provider.config)
     shown: JSON = {}
     for name, value in (sent or {}).items():

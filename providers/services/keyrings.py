@@ -37,9 +37,14 @@ def has_mask(given: Iterable[str]) -> bool:
     return MASK in normalised(given)
 
 
-def rows_of(provider: Provider) -> list[ProviderKey]:
-    """In the order in which they are listed. Deferred, as a secret that can't be decrypted must not hide the rest."""
-    rows = list(provider.keys.defer("secret").order_by("id")) if provider.pk else []
+def rows_of(provider: Provider, read_before: Sequence[ProviderKey] | None = None) -> list[ProviderKey]:
+    """In the order in which they are listed. Deferred, as a secret that can't be decrypted must not hide the rest.
+
+    `read_before`: all of them by number, where they have been read already.
+    """
+    rows = read_before
+    if rows is None:
+        rows = list(provider.keys.defer("secret").order_by("id")) if provider.pk else []
     places = {pk: place for place, pk in enumerate(provider.metadata.get(ORDER, ()))}
     return sorted(rows, key=lambda row: places.get(row.pk, len(places)))
 

@@ -16,6 +16,7 @@ from gateway.dialects.brconnector.envelope import AdminView, ok
 from gateway.dialects.brconnector.lists import containing, id_parameter, listed, page_of
 from gateway.dialects.brconnector.refusals import Refusal
 from gateway.dialects.brconnector.values import id_in, price, time_text
+from providers import catalog
 from providers.models import AIModel
 
 JSON = dict[str, Any]
@@ -98,7 +99,7 @@ def shape(grant: Any, owner: str) -> JSON:
         "multiple": int(model.is_multimodal),
         "price_in": price(model.price_in),
         "price_out": price(model.price_out),
-        "provider": model.provider.requester,
+        "provider": catalog.flat_id(model.provider.requester),
         "config": {},
     }
 

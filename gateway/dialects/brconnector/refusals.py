@@ -20,7 +20,14 @@ RECHARGE = "Please recharge."
 NO_MODEL = "The model [{model}] not found."
 NOT_PERMITTED = "You do not have permission to access the [{model}] model, please contact the administrator."
 NOT_FOUND = "Not Found"
-FIELDS = {"amount": "balance", "code": "key", "group": "group_id"}  # as this dialect calls our columns
+FIELDS = {  # as this dialect calls our columns
+    "amount": "balance",
+    "code": "key",
+    "group": "group_id",
+    "base_url": "address",
+    "requester": "provider",
+    "upstream_name": "config",
+}
 UNAVAILABLE = "The database does not answer. Try again shortly."
 
 

@@ -12,16 +12,19 @@ from gateway.dialects.brconnector import (
     key_import,
     key_list,
     keys,
+    models,
     payments,
     sessions,
     statistics,
     threads,
+    user_models,
 )
 from gateway.dialects.brconnector.envelope import UnknownForAdmins, UnknownForUsers
 
 # Of two that fit, the first.
 ADMIN: dict[str, list[Any]] = {
     "group": [*groups.urlpatterns, *grants.group_urlpatterns],
+    "model": models.urlpatterns,
     "api-key": [*keys.urlpatterns, *key_list.urlpatterns, *key_import.urlpatterns, *grants.key_urlpatterns],
     "payment": payments.urlpatterns,
     "bot": bots.feishu_urlpatterns,
@@ -32,6 +35,7 @@ ADMIN: dict[str, list[Any]] = {
 }
 USER: dict[str, list[Any]] = {
     "api-key": keys.user_urlpatterns,
+    "model": user_models.urlpatterns,
     "session": sessions.user_urls,
     "thread": threads.user_urls,
 }
