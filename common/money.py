@@ -22,13 +22,13 @@ def to_units(amount: Decimal | int | str) -> int:
     """USD to whole units; raises ValueError for what is no number, too precise or too large."""
     try:
         value = Decimal(amount)
+        if abs(value) > LIMIT_USD:
+            raise ValueError(f"an amount is at most {LIMIT_USD} USD")
         units = value.quantize(_QUANTUM, rounding=ROUND_HALF_EVEN)
     except InvalidOperation:
-        raise ValueError(f"{amount!r} is not an amount in USD") from None
+        raise ValueError(f"{str(amount)!r} is not an amount in USD") from None
     if units != value:
         raise ValueError(f"an amount has at most {DECIMALS} decimals")
-    if abs(value) > LIMIT_USD:
-        raise ValueError(f"an amount is at most {LIMIT_USD} USD")
     return int(units.scaleb(DECIMALS))
 
 

@@ -138,7 +138,7 @@ def key_totals(keys: QuerySet[ApiKey]) -> KeyTotals:
     """`active_this_month`: those that have cost something, and were used or changed since the month began."""
     midnight = timezone.localtime().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     has_cost = Q(spent__gt=0)
-    rows = keys.order_by().alias(moved=KEY_MOVED, fee_now=month_fee(midnight.date()))
+    rows = keys.order_by().annotate(moved=KEY_MOVED, fee_now=month_fee(midnight.date()))
     return KeyTotals(
         **rows.aggregate(
             count=Count("id"),

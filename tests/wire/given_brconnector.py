@@ -5,7 +5,7 @@ from typing import Any
 
 from accounts.models import Group
 from tests import factories
-from tests.wire import given_brconnector_sessions
+from tests.wire import given_brconnector_keys, given_brconnector_sessions
 from tests.wire.world import World
 
 
@@ -19,6 +19,7 @@ def second_group(world: World) -> Group:
 
 
 GIVEN: dict[str, Callable[[World], Any]] = {
+    **given_brconnector_keys.GIVEN,
     **given_brconnector_sessions.GIVEN,
     "group": group,
     "second_group": second_group,

@@ -2,26 +2,27 @@
 
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.urls import path
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.models import ApiKey, Group, GroupGrant, KeyGrant
 from accounts.services import grants
-from gateway.dialects.brconnector import groups
+from gateway.dialects.brconnector import groups, models
 from gateway.dialects.brconnector import schema_grants as schema
 from gateway.dialects.brconnector.bodies import body_of, text_in
 from gateway.dialects.brconnector.envelope import AdminView, ok
 from gateway.dialects.brconnector.lists import containing, id_parameter, listed, page_of
 from gateway.dialects.brconnector.refusals import Refusal
-from gateway.dialects.brconnector.values import id_in, price, time_text
-from providers import catalog
+from gateway.dialects.brconnector.values import id_in, time_text
 from providers.models import AIModel
+from providers.services import flat
 
 JSON = dict[str, Any]
 
 ACTIONS = {"": None, "bind": True, "unbind": False}  # without one it is turned round
+OF_MODEL = ("multiple", "price_in", "price_out", "provider", "config")
 
 
 class GroupModels(AdminView):
@@ -57,7 +58,8 @@ def page_of_grants(request: Request, rows: QuerySet[Any], owner: str) -> JSON:
     rows = rows.filter(**{name: id for name, id in bounds.items() if id is not None})
     page = page_of(request)
     found = containing(rows, page.q, f"{owner}__name", "model__name")
-    shown = found.select_related(owner, "model__provider").order_by("id")
+    models_too = Prefetch("model", flat.readable(AIModel.objects.all()))
+    shown = found.select_related(owner).prefetch_related(models_too).order_by("id")
     return listed(shown, page, lambda grant: shape(grant, owner))
 
 
@@ -86,21 +88,17 @@ def needed(body: JSON, name: str) -> JSON:
 
 
 def shape(grant: Any, owner: str) -> JSON:
-    model = grant.model
-    whose = getattr(grant, owner)
+    """`owner`: the column of whoever it is granted to."""
+    model, whose = models.shape(grant.model), getattr(grant, owner)
     return {
         "id": grant.pk,
-        "model_id": model.pk,
+        "model_id": model["id"],
         f"{owner}_id": whose.pk,
         "created_at": time_text(grant.created_at),
         "updated_at": time_text(grant.updated_at),
         f"{owner}_name": whose.name,
-        "model_name": model.name,
-        "multiple": int(model.is_multimodal),
-        "price_in": price(model.price_in),
-        "price_out": price(model.price_out),
-        "provider": catalog.flat_id(model.provider.requester),
-        "config": {},
+        "model_name": model["name"],
+        **{name: model[name] for name in OF_MODEL},
     }
 
 
