@@ -72,7 +72,7 @@ def _sent(model: AIModel, program: str) -> JSON | None:
 def _now(model: AIModel, sent: JSON | None, keys: Sequence[ProviderKey]) -> JSON:
     """What the rows say. Usual values only if they were sent, or must be."""
     provider, flat = model.provider, catalog.flat(model.provider.requester)
-    said = {name for name, value in (sent or {}).items() if meaning(flat, name, value) is not None}
+    said = {name for name in flat.own if meaning(flat, name, (sent or {}).get(name)) is not None}
     found: JSON = {}
     if flat.name and (sent is None or flat.name in said or model.upstream_name != implicit_name(flat, model)):
         found[flat.name] = model.upstream_name
