@@ -4,6 +4,7 @@ from typing import Any
 
 from drf_spectacular.plumbing import ComponentRegistry, ResolvedComponent
 
+from gateway.dialects.brconnector import schema_bots as bots
 from gateway.dialects.openai import schema as openai
 from gateway.dialects.openai import schema_kinds as openai_kinds
 
@@ -38,7 +39,8 @@ HEALTH: JSON = {
 
 def add_traffic(result: JSON, generator: Any, request: Any, public: bool) -> JSON:
     """drf-spectacular's hook: put the hand-written paths beside the derived ones."""
-    result["paths"] = {**openai.PATHS, **openai_kinds.PATHS, **result.get("paths", {}), "/health": HEALTH}
+    by_hand = {**openai.PATHS, **openai_kinds.PATHS, **bots.EVENT_PATHS, "/health": HEALTH}
+    result["paths"] = {**by_hand, **result.get("paths", {})}
     # Into the registry: hooks that come later build the components from it anew.
     _register(generator.registry, {**openai.SCHEMAS, **openai_kinds.SCHEMAS}, ResolvedComponent.SCHEMA)
     _register(generator.registry, openai.SECURITY_SCHEMES, ResolvedComponent.SECURITY_SCHEMA)

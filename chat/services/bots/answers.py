@@ -24,7 +24,7 @@ from chat.models import Bot, BotEvent, Thread
 from chat.services import completions
 from chat.services.bots import platforms
 from chat.services.bots.platform import Message, Platform
-from chat.services.bots.updates import Updates
+from chat.services.bots.updates import Updates, patiently
 from chat.services.calls import ENDPOINTS, Call
 from chat.services.relay import Relay
 from common.jobs import JobFailed, Lost, Running, Stopped
@@ -94,7 +94,7 @@ class Answering:
         return error
 
     def _start(self) -> str:
-        place = self.platform.start(self.message, self.base_id)
+        place = patiently(lambda: self.platform.start(self.message, self.base_id))
         self.task.report(memory={"place": place})
         return place
 

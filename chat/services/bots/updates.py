@@ -3,13 +3,28 @@
 import logging
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 from chat.errors import PlatformError
 from chat.services.bots.platform import Shown
 
 logger = logging.getLogger(__name__)
 
-PAUSES = (0.5, 1.0, 2.0, 4.0)  # seconds before the last update is tried again
+Sent = TypeVar("Sent")
+
+PAUSES = (0.5, 1.0, 2.0, 4.0)  # seconds before it is tried again
+
+
+def patiently(send: Callable[[], Sent]) -> Sent:
+    """What must reach its platform. Raises PlatformError when it does not, though it was tried several times."""
+    for pause in PAUSES:
+        try:
+            return send()
+        except PlatformError as error:
+            if not error.may_pass:
+                raise
+            time.sleep(error.retry_after or pause)
+    return send()
 
 
 class Updates:
@@ -35,24 +50,5 @@ class Updates:
 
     def end(self, text: str, *, is_error: bool = False) -> None:
         """Raises PlatformError when the platform does not take it, though it was asked several times."""
-        shown = Shown(text, is_final=True, is_error=is_error)
-        for pause in PAUSES:
-            failure = self._try(shown)
-            if failure is None:
-                return
-            if not failure.may_pass:
-                raise failure
-            self._next = time.monotonic() + max(failure.retry_after or pause, self._seconds_between)
-        self._wait()
-        self._send(shown)
-
-    def _try(self, shown: Shown) -> PlatformError | None:
-        self._wait()
-        try:
-            self._send(shown)
-        except PlatformError as error:
-            return error
-        return None
-
-    def _wait(self) -> None:
         time.sleep(max(self._next - time.monotonic(), 0))
+        patiently(lambda: self._send(Shown(text, is_final=True, is_error=is_error)))
