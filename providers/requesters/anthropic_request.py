@@ -59,7 +59,7 @@ def build(body: JSON) -> JSON:
     request |= _sampling(body, dropped) | _tools(body) | _metadata(body)
     if (config := _output_config(body, dropped)) or "output_config" in request:
         request["output_config"] = {**(request.get("output_config") or {}), **config}
-    if "reasoning_effort" not in dropped and (thinking := _thinking(body)):
+    if not dropped & {"reasoning_effort", "thinking"} and (thinking := _thinking(body)):
         request["thinking"] = thinking
     return request
 
@@ -74,10 +74,11 @@ def left_out(body: JSON) -> list[str]:
     metadata = body.get("metadata")
     if metadata and not (isinstance(metadata, dict) and metadata.keys() <= {"user_id"}):
         names.append("metadata")
-    if not _effort(body):
+    wish = "reasoning_effort" if _effort(body) else "thinking"
+    if wish == "thinking" and not _spelled_out(body):
         return names
     if not _thinking(body):
-        return [*names, "reasoning_effort"]
+        return [*names, wish]
     return names + [name for name in SAMPLING if _clashes_with_thinking(name, body.get(name))]
 
 
@@ -158,16 +159,38 @@ def _takes_budget(body: JSON) -> bool:
 def _thinking(body: JSON) -> JSON | None:
     """None where it would make the vendor refuse the request: a forced tool, too little room, or (with a budget) a
     tool call in the history whose thinking the caller did not keep."""
-    effort = _effort(body)
-    if effort is None or _is_forced(body.get("tool_choice")):
+    thinking, effort = _spelled_out(body), _effort(body)
+    if not (thinking or effort) or _is_forced(body.get("tool_choice")):
         return None
+    if thinking:
+        return _within_limit(body, thinking) if thinking.get("type") == "enabled" else thinking
     if not _takes_budget(body):
         return {"type": "adaptive"}
-    # The budget is a part of max_tokens, which is never raised: the caller's funds were held for just that much.
-    budget = min(BUDGETS[effort], _max_tokens(body) // 2)
+    budget = min(BUDGETS[str(effort)], _max_tokens(body) // 2)
+    return _within_limit(body, {"type": "enabled", "budget_tokens": budget}) if budget >= MIN_BUDGET else None
+
+
+def _within_limit(body: JSON, thinking: JSON) -> JSON | None:
+    """The budget is a part of max_tokens, which is never raised: the caller's funds were held for just that much."""
+    budget, limit = budget_of(thinking), _max_tokens(body)
+    budget = budget if budget < limit else limit // 2
     if budget < MIN_BUDGET or has_bare_tool_turn(body.get("messages")):
         return None
-    return {"type": "enabled", "budget_tokens": budget}
+    return {**thinking, "budget_tokens": budget}
+
+
+def budget_of(thinking: JSON) -> int:
+    """Never less than the vendor takes."""
+    budget = thinking.get("budget_tokens") or 0
+    if not isinstance(budget, int):
+        raise BadRequest("thinking.budget_tokens must be a whole number", param="thinking")
+    return max(budget, MIN_BUDGET)
+
+
+def _spelled_out(body: JSON) -> JSON | None:
+    """The vendor's own object, unless it switches thinking off."""
+    thinking = body.get("thinking")
+    return thinking if isinstance(thinking, dict) and thinking.get("type") != "disabled" else None
 
 
 def _is_forced(choice: Any) -> bool:

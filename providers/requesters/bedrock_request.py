@@ -8,7 +8,7 @@ claude-messages-extended-thinking, prompt-caching) and the providers' pages ther
 from collections.abc import Mapping
 from typing import Any
 
-from providers.requesters.anthropic_request import BUDGET_MODELS, BUDGETS, EFFORTS, MIN_BUDGET
+from providers.requesters.anthropic_request import BUDGET_MODELS, BUDGETS, EFFORTS, MIN_BUDGET, budget_of
 from providers.requesters.bedrock_messages import cache_point, signed_thinking, split
 from providers.requesters.errors import BadRequest
 
@@ -216,7 +216,7 @@ class _Asked:
         if _has_bare_tool_turn(self.body.get("messages")):
             return None
         # The budget is a part of the limit, which is never raised: the caller's funds were held for just that much.
-        budget = max(int(wish.get("budget_tokens") or 0), MIN_BUDGET)
+        budget = budget_of(wish)
         if self.limit is not None and budget >= self.limit:
             budget = self.limit // 2
         return {**wish, "budget_tokens": budget} if budget >= MIN_BUDGET else None

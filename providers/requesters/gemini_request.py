@@ -46,6 +46,7 @@ TRANSLATED = frozenset(
         "stop",
         "stream",
         "stream_options",
+        "thinking",
         "tool_choice",
         "tools",
         *CONFIG_NAMES,
@@ -86,6 +87,8 @@ def left_out(body: JSON) -> list[str]:
         names.append("parallel_tool_calls")
     if body.get("reasoning_effort") not in (None, "none") and not _can_think(body):
         names.append("reasoning_effort")
+    if body.get("thinking") and not _spelled_out(body):
+        names.append("thinking")
     return names
 
 
@@ -151,8 +154,10 @@ def _needs_signatures(body: JSON) -> bool:
 
 
 def _thinking(body: JSON, settings: Mapping[str, Any]) -> JSON | None:
-    if spelled_out := _google(body).get("thinking_config"):
-        return {_camel(name): value for name, value in spelled_out.items()}
+    if config := _google(body).get("thinking_config"):
+        return {_camel(name): value for name, value in config.items()}
+    if budget := _spelled_out(body):
+        return {"thinkingBudget": _within_limit(body, budget), "includeThoughts": True}
     effort = body.get("reasoning_effort")
     if not effort:
         budget = settings.get("thinkBudget")
@@ -161,6 +166,15 @@ def _thinking(body: JSON, settings: Mapping[str, Any]) -> JSON | None:
     if effort not in BUDGETS:
         raise BadRequest(f"reasoning_effort must be one of {', '.join(BUDGETS)}", param="reasoning_effort")
     return _by_effort(body, str(effort)) if _can_think(body) else None
+
+
+def _spelled_out(body: JSON) -> int:
+    """The budget of {"type": "enabled", "budget_tokens": 2048}, as others' callers say it; 0: none."""
+    thinking = body.get("thinking")
+    if not isinstance(thinking, dict) or thinking.get("type") != "enabled" or not _can_think(body):
+        return 0
+    budget = thinking.get("budget_tokens")
+    return max(budget, 0) if isinstance(budget, int) else 0
 
 
 def _by_effort(body: JSON, effort: str) -> JSON:
