@@ -3,6 +3,8 @@
 CallError
 ├── BadCall          a field is missing or of the wrong kind
 └── UnknownModel     no such model, or none that this key may call
+    ├── NotGranted       there is one, for others
+    └── OtherKind        there is one, which this endpoint does not call
 
 EventRefused         what came to a bot's address is not taken in, and nothing happens
 ├── Forged           it is not signed as its platform signs, or it is too old
@@ -26,7 +28,19 @@ class BadCall(CallError):
 
 
 class UnknownModel(CallError):
-    """No enabled model of that name and kind is open to this key."""
+    """No enabled model of that name and kind is open to this key. `name` is the one that was asked for."""
+
+    def __init__(self, message: str, param: str | None = None, *, name: str = "") -> None:
+        super().__init__(message, param)
+        self.name = name
+
+
+class NotGranted(UnknownModel):
+    """There is one of that name, but not for this key. The message does not tell."""
+
+
+class OtherKind(UnknownModel):
+    """The key may call one of that name, but not at this endpoint."""
 
 
 class EventRefused(Exception):

@@ -104,8 +104,8 @@ def _data_bytes(part: JSON) -> int:
     kind = part["type"]
     holder = part.get(kind)
     data = holder.get(ATTACHED[kind]) if isinstance(holder, dict) else holder
-    if not isinstance(data, str):
-        return 0
+    if not isinstance(data, str) or data.startswith("data:text/"):
+        return 0  # a text's tokens are as many as it is long
     return len(data) if kind == "input_audio" or data.startswith("data:") else 0
 
 
@@ -127,8 +127,15 @@ def output_limit(body: JSON, target: Target) -> int:
     """The most answer tokens of one choice: what the caller or the model's row says, or the setting's guess."""
     merged = {**target.extra_args, **body}
     stated = [merged[field] for field in OUTPUT_FIELDS if isinstance(merged.get(field), int) and merged[field] > 0]
-    limit = max(stated, default=target.max_output or settings.DEFAULT_MAX_OUTPUT_TOKENS)
-    return int(min(limit, MOST_TOKENS))
+    usual = target.max_output or settings.DEFAULT_MAX_OUTPUT_TOKENS + thinking_budget(merged)
+    return int(min(max(stated, default=usual), MOST_TOKENS))
+
+
+def thinking_budget(body: JSON) -> int:
+    """The answer tokens that are set apart for thought; 0: none, or nothing is said of how many."""
+    thinking = body.get("thinking")
+    budget = thinking.get("budget_tokens") if isinstance(thinking, dict) else 0
+    return budget if isinstance(budget, int) and budget > 0 else 0
 
 
 def limited(body: JSON, target: Target, each: int) -> JSON:

@@ -53,6 +53,7 @@ class Call:
     wants_usage: bool = False
     model_id: int | None = None  # one deployment and no other: the console's tests
     targets: tuple[Target, ...] | None = None  # these deployments, whatever the catalog says
+    wishes: JSON = field(default_factory=dict)  # further fields, for upstreams that take them: no call fails for these
     limits: Timeouts | None = None  # the caller's own patience, where it is shorter than the providers'
     token: CancelToken = field(default_factory=CancelToken)
     started: float = field(default_factory=time.monotonic)
@@ -64,6 +65,11 @@ class Call:
     @property
     def model(self) -> str:
         return str(self.body["model"])
+
+    @property
+    def asked(self) -> JSON:
+        """The body with the wishes."""
+        return {**self.wishes, **self.body} if self.wishes else self.body
 
     def leave(self) -> None:
         """The caller has gone: the upstream is told so, or its answer is awaited for its figures."""

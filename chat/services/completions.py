@@ -11,7 +11,7 @@ from accounts.models import Outcome
 from accounts.services import keys
 from accounts.services.ledger import writer as ledger
 from accounts.services.ledger.types import Admission, Admitted, Settled, Settlement
-from chat.errors import BadCall, UnknownModel
+from chat.errors import BadCall, NotGranted, OtherKind, UnknownModel
 from chat.services import bounds, smart, snapshot
 from chat.services.attempts import Opened
 from chat.services.calls import Call
@@ -147,16 +147,21 @@ def _resolve_afresh(call: Call) -> tuple[Snapshot, Plan]:
     call.caller = keys.look_up(call.caller.digest)
     chosen = plan(call, picture, need_of(call))
     if chosen is None:
-        raise UnknownModel(_why_unknown(call, picture), "model")
+        raise _unknown(call, picture)
     return picture, chosen
 
 
-def _why_unknown(call: Call, picture: Snapshot) -> str:
-    if call.router and call.model == DEFAULT_NAME:
-        return f"The router `{call.router}` chose none of its models, and there is no model named `{DEFAULT_NAME}`."
-    if kinds := picture.kinds_of(call.caller, call.model):
-        return f"The model `{call.model}` is of the kind {kinds[0]}, which this endpoint does not call."
-    return f"The model `{call.model}` does not exist or you do not have access to it."
+def _unknown(call: Call, picture: Snapshot) -> UnknownModel:
+    name, public = call.model, call.model.partition("/")[0]
+    if call.router and name == DEFAULT_NAME:
+        message = f"The router `{call.router}` chose none of its models, and there is no model named `{name}`."
+        return UnknownModel(message, "model", name=name)
+    if kinds := picture.kinds_of(call.caller, name):
+        message = f"The model `{name}` is of the kind {kinds[0]}, which this endpoint does not call."
+        return OtherKind(message, "model", name=name)
+    is_others = picture.has(name) or (picture.has(public) and not picture.kinds_of(call.caller, public))
+    message = f"The model `{name}` does not exist or you do not have access to it."
+    return (NotGranted if is_others else UnknownModel)(message, "model", name=name)
 
 
 def need_of(call: Call) -> Need:
@@ -194,5 +199,5 @@ def admission_of(call: Call, chosen: Plan, version: int, *, is_stream: bool) -> 
 def _output_bound(call: Call, target: Target) -> int:
     """The most answer tokens of one choice."""
     if call.endpoint.has_output:
-        return bounds.output_limit(call.body, target)
+        return bounds.output_limit(call.asked, target)
     return bounds.unstated_output(call.endpoint.name, call.body)

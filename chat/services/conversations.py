@@ -116,7 +116,7 @@ def record_of(body: dict[str, Any], endpoint: str, session_key: str, tally: Tall
     """The record of one call, cut to what is kept; None when nothing is to be kept."""
     if not settings.HISTORY:
         return Record(session_key, "", "", "", "", "[]", tally.finish_reason[:32], True) if session_key else None
-    if endpoint == "completion" and "prompt" not in body:
+    if endpoint == "completion" and body.get("prompt") is None:
         endpoint = "chat"  # one of messages
     room = settings.HISTORY_MAX_CHARS
     messages = orjson.dumps(_said(body, endpoint)).decode()

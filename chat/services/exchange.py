@@ -75,7 +75,8 @@ class Exchange:
     def send(self, send: Send[Sent]) -> Sent:
         """The first answer of the deployments that are tried in turn."""
         try:
-            reply = self.attempts.send(lambda target, access, token: self._send_to(target, access, token, send))
+            wishes = self.call.wishes
+            reply = self.attempts.send(lambda target, access, token: self._send_to(target, access, token, send, wishes))
         except ProviderError as error:
             error.headers.update(self._route_header())
             raise
@@ -84,10 +85,10 @@ class Exchange:
         sent: Sent = reply.value
         return sent
 
-    def _send_to(self, target: Target, access: Access, token: CancelToken, send: Send[Sent]) -> Reply:
+    def _send_to(self, target: Target, access: Access, token: CancelToken, send: Send[Sent], wishes: JSON) -> Reply:
         """May run beside another one of the same call, so what it finds goes with the reply."""
         self.target = target  # whom to charge for what was asked, should the caller leave now
-        body, headers = self._body_for(target)
+        body, headers = self._body_for(target, wishes)
         body, dropped = self._known_to(target, access.requester, body)
         self._page.sent(self._slot)
         self._unrefused += 1
@@ -96,25 +97,29 @@ class Exchange:
             sent = send(access.requester, body, token)
         except ProviderError as error:
             self._unrefused -= bool(error.upstream_status and error.upstream_status >= REFUSED)
-            if not _learn(target, body, error):
+            if _learn(target, body, error):
+                return self._send_to(target, access, token, send, wishes)
+            if type(error) is not BadRequest or wishes.keys().isdisjoint(body):
                 raise
-            return self._send_to(target, access, token, send)
+            return self._send_to(target, access, token, send, {})
+        dropped = (*dropped, *(self.call.wishes.keys() - wishes.keys()))
         return Reply(target, sent, dropped, headers, int((time.monotonic() - started) * 1000))
 
-    def _body_for(self, target: Target) -> tuple[JSON, dict[str, str]]:
+    def _body_for(self, target: Target, wishes: JSON) -> tuple[JSON, dict[str, str]]:
         """What this deployment is asked, and what the caller should be told about it."""
-        body = {**target.extra_args, **self.call.body, **target.pinned, "model": target.upstream_name}
+        body = {**target.extra_args, **wishes, **self.call.body, **target.pinned, "model": target.upstream_name}
         if target.reasoning_effort and self.call.endpoint.name == "chat" and SAYS_EFFORT.isdisjoint(body):
             body["reasoning_effort"] = target.reasoning_effort
         if not self.call.endpoint.has_output:
             return body, {}
-        if target.requires_max_tokens:
-            body = bounds.limited(body, target, bounds.output_limit(self.call.body, target))
+        # Where nobody states a limit, some requesters set one that has room for the thought beside the answer.
+        if target.requires_max_tokens or (target.max_output and bounds.thinking_budget(body)):
+            body = bounds.limited(body, target, bounds.output_limit(self.call.asked, target))
         if not self.admitted.is_limited or not target.prices[1]:
             return body, {}
         body = {name: value for name, value in body.items() if name not in bounds.OUTPUT_ALIASES}
         covered = self.admitted.output_bound // bounds.choices(self.call.body)
-        asked = bounds.output_limit(self.call.body, target)
+        asked = bounds.output_limit(self.call.asked, target)
         if covered < asked:
             return bounds.limited(body, target, covered), {"x-weighbridge-max-tokens": str(covered)}
         if target.max_output or any(body.get(name) for name in bounds.OUTPUT_FIELDS):
@@ -125,7 +130,11 @@ class Exchange:
         """The body without what this upstream turned out not to know, or this model can't take, and the names of all
         that it does not get."""
         body, withheld = abilities.fitted(body, target.withholds) if target.withholds else (body, [])
-        unknown = [*withheld, *requester.unsupported(body), *(name for name in body if name in target.learned)]
+        unknown = [
+            *withheld,
+            *requester.left_out(self.call.endpoint.operation, body),
+            *(name for name in body if name in target.learned),
+        ]
         if not unknown:
             return body, ()
         asked = [name for name in unknown if name in self.call.body or name in withheld]  # not by the row alone

@@ -30,6 +30,10 @@ class Snapshot:
         """Of which kinds there are models of that name that this caller may use."""
         return [kind for kind in Kind.values if self.named(caller, kind, name)]
 
+    def has(self, name: str) -> bool:
+        """Whether there is a model of that name for anybody."""
+        return any((kind, name) in self.catalog.routes for kind in Kind.values)
+
     def visible(self, caller: Caller) -> list[Target]:
         """One target for each public name that this caller may use."""
         return self.catalog.visible(lambda model_id: self.may_call(caller, model_id))

@@ -1,7 +1,7 @@
 """How to speak to a vendor. The inner form is OpenAI's JSON as plain dicts, so the base class is the identity: a
 vendor with OpenAI's protocol uses it unchanged, a foreign protocol is a subclass that overrides hooks.
 
-Final: ask, open, and their short forms chat, complete, embed, stream, stream_completion. Hooks: paths, url, headers,
+Final: ask, open, left_out; for short: chat, complete, embed, stream, stream_completion. Hooks: paths, url, headers,
 sign, encode, build_*, parse_*, exchange, read_frames, parse_stream, map_error, unsupported, list_models, spread, check.
 A hook never changes the body that it is given.
 """
@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self, final
 import orjson
 from urllib3.filepost import encode_multipart_formdata
 
-from providers.requesters import failures
+from providers.requesters import by_chat, failures
 from providers.requesters.egress import CancelToken, Timeouts, Transport, Upstream
 from providers.requesters.errors import BadAnswer, BadRequest, ProviderError, Truncated
 from providers.requesters.forms import JSON, Answer, Endpoint, FilePart, RemoteModel, Stream
@@ -80,12 +80,16 @@ class Requester:
     @final
     def ask(self, operation: str, body: JSON, token: CancelToken | None = None) -> Answer:
         """Send a body and wait for the whole answer. Raises a ProviderError."""
+        if self._goes_by_chat(operation, body):
+            return Answer(by_chat.text_of(self.ask("chat", by_chat.chat_of(body), token).json), None)
         self._check_operation(operation)
         return self.exchange(operation, self._fit(body), token)
 
     @final
     def open(self, operation: str, body: JSON, token: CancelToken | None = None) -> Stream:
         """Sends the request before it returns: whatever upstream refuses at once is raised here, not mid-stream."""
+        if self._goes_by_chat(operation, body):
+            return self.open("chat", by_chat.chat_of(body), token).shaped(by_chat.text_events)
         self._check_operation(operation)
         fitted = self._fit(_streaming(body))
         url = self.url(operation, fitted, is_stream=True)
@@ -94,6 +98,11 @@ class Requester:
             raise self._not_a_stream(upstream)
         events = self.parse_stream(self.read_frames(upstream.chunks()), str(fitted.get("model", "")))
         return Stream(upstream, events)
+
+    @final
+    def left_out(self, operation: str, body: JSON) -> list[str]:
+        """Names of the parameters in `body` that this vendor would not be asked for."""
+        return self.unsupported(by_chat.chat_of(body) if self._goes_by_chat(operation, body) else body)
 
     @final
     def chat(self, body: JSON, token: CancelToken | None = None) -> Answer:
@@ -213,6 +222,12 @@ class Requester:
         self.list_models()
 
     # The way there and back
+
+    def _goes_by_chat(self, operation: str, body: JSON) -> bool:
+        """Text completions of messages, or of any kind where the vendor has none."""
+        if operation != "completion" or "chat" not in self.paths:
+            return False
+        return "completion" not in self.paths or (body.get("prompt") is None and "messages" in body)
 
     def _check_operation(self, operation: str) -> None:
         if operation not in self.paths:

@@ -1,6 +1,6 @@
 """What goes into a requester and what comes out: where to call, a file to send, an answer, a running stream."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self, final
 
@@ -87,6 +87,10 @@ class Stream:
         except BaseException:
             self._upstream.close()
             raise
+
+    def shaped(self, shape: Callable[[Iterator[Event]], Iterator[Event]]) -> "Stream":
+        """The same stream, its events in another form."""
+        return Stream(self._upstream, shape(self._events))
 
     def close(self) -> None:
         """Idempotent. From another thread, while a read is blocked, use the CancelToken instead."""

@@ -156,8 +156,8 @@ def _needs_signatures(body: JSON) -> bool:
 def _thinking(body: JSON, settings: Mapping[str, Any]) -> JSON | None:
     if config := _google(body).get("thinking_config"):
         return {_camel(name): value for name, value in config.items()}
-    if budget := _spelled_out(body):
-        return {"thinkingBudget": _within_limit(body, budget), "includeThoughts": True}
+    if stated := _spelled_out(body):
+        return {"thinkingBudget": _within_limit(body, stated), "includeThoughts": True}
     effort = body.get("reasoning_effort")
     if not effort:
         budget = settings.get("thinkBudget")

@@ -87,7 +87,11 @@ def _pieces(messages: list[Any]) -> int:
 
 
 def check_completion(body: JSON) -> None:
-    _check(body, (MODEL, PROMPT, *LIMITS))
+    """Of a prompt; or of messages in its place."""
+    if body.get("prompt") is None and body.get("messages") is not None:
+        check_chat(body)
+    else:
+        _check(body, (MODEL, PROMPT, *LIMITS))
 
 
 def check_embedding(body: JSON) -> None:
