@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands.brconnector_database import brconnector, brconnector_server  # noqa: F401  # fixtures
 from tests.commands.declaring import CANARY, Run
 
 

@@ -1,0 +1,118 @@
+"""Threads: each becomes a settled charge, and an exchange in a session of the same key.
+
+Their fees are in the books already, in the carried charges that came with the key: a thread's charge takes its part
+out of those. So the key's counters are right before, between and after the batches.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import F
+
+from accounts.models import ApiKey, Charge, Outcome, State, UsageSource
+from accounts.services.ledger.sql import Insert, columns, run_many
+from chat.services.conversations import INSERT_THREAD
+from common.money import to_usd
+from gateway.moving import carried, sessions, texts
+from gateway.moving.carried import Rests
+from gateway.moving.move import Move, stored_uuid
+from gateway.moving.moved import TABLE, Moved, moved
+from gateway.moving.source import ThreadRow
+
+UNKNOWN_MODEL = "unknown"  # BRConnector has a column for it, and never filled it in
+LONGEST_MS = 2**31 - 1
+INSERT_CHARGE = Insert(
+    Charge._meta.db_table,
+    columns(
+        "uuid created_at updated_at request_id key_id endpoint is_stream state outcome error model_id model_name "
+        "provider_name upstream_name attempts route input_tokens cached_read_tokens cached_write_tokens output_tokens "
+        "reasoning_tokens usage_source price_in price_out prompt_bound output_bound hold fee quota_fee balance_fee "
+        "shortfall month first_byte_ms total_ms settled_at"
+    ),
+)
+
+
+def move_threads(move: Move) -> None:
+    """Batch by batch, each in a transaction of its own; what an earlier run brought is not even read."""
+    move.progress.begin("threads", move.source.count(TABLE))
+    namer = sessions.Namer(move)
+    for ids in move.source.ids(TABLE, move.batch):
+        known = _known(move, ids)
+        rows = move.source.those(TABLE, ThreadRow, "id", [each for each in ids if each not in known])
+        fitting = [each for row in rows if (each := moved(move, row)) is not None]
+        namer.name(fitting)
+        if fitting and not move.is_dry:
+            _write(move, fitting)
+        move.report.here(TABLE, len(known))
+        move.report.added(TABLE, len(fitting))
+        move.progress.advance(len(ids))
+    if not move.is_dry:
+        carried.forget_empty(move)
+
+
+def _known(move: Move, ids: Sequence[int]) -> set[int]:
+    return set(_charges(move, ids))
+
+
+def _charges(move: Move, ids: Sequence[int]) -> dict[int, int]:
+    """The charges of those threads that are here."""
+    by_uuid = {move.identity(TABLE, each): each for each in ids}
+    found = Charge.objects.order_by().filter(uuid__in=by_uuid).values_list("uuid", "id")
+    return {by_uuid[uuid]: charge_id for uuid, charge_id in found}
+
+
+@transaction.atomic
+def _write(move: Move, fitting: list[Moved]) -> None:
+    places = {place for each in fitting for place in ((each.row.key_id, each.month), (each.row.key_id, None))}
+    rests = Rests.of(move, places)
+    run_many(connection, INSERT_CHARGE, [_charge_row(move, each, rests) for each in fitting])
+    rests.store(move.now)
+    for key, units in sorted(rests.excess.items()):
+        ApiKey.objects.filter(pk=move.keys[key]).update(spent=F("spent") + to_usd(units))
+    sessions.write(move, fitting)
+    charges = _charges(move, [each.row.id for each in fitting])
+    exchanges = (_exchange_row(move, each, charges[each.row.id]) for each in fitting)
+    run_many(connection, INSERT_THREAD, [row for row in exchanges if row])
+
+
+def _charge_row(move: Move, each: Moved, rests: Rests) -> tuple[Any, ...]:
+    """In the order of the statement's columns."""
+    row, taken = each.row, rests.take((each.row.key_id, each.month), each.fee)
+    model = row.model_id or 0
+    created_at, updated_at = _times(each)
+    return (
+        *(stored_uuid(move.identity(TABLE, row.id)), created_at, updated_at),
+        *(f"{move.source.name}/thread/{row.id}", each.key_id),
+        *(each.endpoint, each.endpoint == texts.CHAT and not row.thread_type),
+        *(State.SETTLED.value, Outcome.OK.value, ""),
+        *(move.models.get(model), move.model_names.get(model, UNKNOWN_MODEL), move.source.name, "", 1, ""),
+        *(each.tokens_in, 0, 0, each.tokens_out, 0),
+        (UsageSource.REPORTED if each.is_weighed else UsageSource.CARRIED).value,
+        *(each.price_in, each.price_out, each.tokens_in, each.tokens_out, 0),
+        *(each.fee, taken.quota, taken.balance, 0, connection.ops.adapt_datefield_value(taken.month)),
+        *(_milliseconds(row.first_byte_latency), _milliseconds(row.invocation_latency), updated_at),
+    )
+
+
+def _times(each: Moved) -> tuple[Any, Any]:
+    adapt = connection.ops.adapt_datetimefield_value
+    return adapt(each.created_at), adapt(each.updated_at)
+
+
+def _milliseconds(value: int | None) -> int | None:
+    """There 0 says that nothing was measured."""
+    return value if value and 0 < value <= LONGEST_MS else None
+
+
+def _exchange_row(move: Move, each: Moved, charge_id: int) -> tuple[Any, ...] | None:
+    """As the gateway itself would have kept it: without history, only that a session had this call."""
+    if not settings.HISTORY and each.session_id is None:
+        return None
+    said = texts.said(each.row, each.endpoint) if settings.HISTORY else texts.NOTHING
+    return (
+        *(stored_uuid(move.identity(TABLE, each.row.id)), *_times(each)),
+        *(charge_id, each.key_id, each.session_id),
+        *(said.prompt, said.messages, said.completion, said.reasoning, "[]", "", said.is_truncated),
+    )
