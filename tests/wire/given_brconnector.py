@@ -5,7 +5,12 @@ from typing import Any
 
 from accounts.models import Group
 from tests import factories
-from tests.wire import given_brconnector_keys, given_brconnector_sessions
+from tests.wire import (
+    given_brconnector_bots,
+    given_brconnector_keys,
+    given_brconnector_models,
+    given_brconnector_sessions,
+)
 from tests.wire.world import World
 
 
@@ -19,7 +24,9 @@ def second_group(world: World) -> Group:
 
 
 GIVEN: dict[str, Callable[[World], Any]] = {
+    **given_brconnector_bots.GIVEN,
     **given_brconnector_keys.GIVEN,
+    **given_brconnector_models.GIVEN,
     **given_brconnector_sessions.GIVEN,
     "group": group,
     "second_group": second_group,
