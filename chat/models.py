@@ -59,6 +59,13 @@ class BotPlatform(models.TextChoices):
     WEBHOOK = "webhook", "Signed webhook"
 
 
+class BotManager(models.Manager["Bot"]):
+    """Secrets are read one by one: one that the keyring can't open must not hide its bot, nor the others."""
+
+    def get_queryset(self) -> models.QuerySet["Bot"]:
+        return super().get_queryset().defer("secrets")
+
+
 class Bot(Row):
     """Answers in a chat platform: its events come in at an address of its own, and a key pays for what it says."""
 
@@ -71,6 +78,8 @@ class Bot(Row):
     config = SentJSON(default=dict, blank=True)
     secrets = EncryptedTextField(default="{}", editable=False)
     is_enabled = models.BooleanField("enabled", default=True)
+
+    objects = BotManager()
 
     class Meta:
         ordering = ("-id",)

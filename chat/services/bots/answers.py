@@ -12,6 +12,7 @@ from itertools import count
 from typing import Any
 
 import orjson
+from cryptography.fernet import InvalidToken
 from django.db import Error
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -39,6 +40,7 @@ REMEMBERED_FOR = timedelta(hours=1)
 MOST_TURNS = 20
 LONGEST_ERROR = 500
 GONE = "The bot or its event is not there any more."
+UNREADABLE = "The bot's secrets can't be read."
 NO_TEXT = "The model answered without a text."
 UNEXPECTED = "It failed unexpectedly; the server's log says more."
 NOT_KEPT = "The answer was made, but it was not kept and can't be shown again. Please ask once more."
@@ -47,14 +49,16 @@ RECHARGE = "Please recharge."
 
 def answer(task: Running) -> JSON:
     """Answer the task's `event`. Raises JobFailed where people could not even be told that it failed."""
-    event = BotEvent.objects.select_related("bot").filter(pk=task.arguments["event"]).first()
+    known = BotEvent.objects.select_related("bot").defer("bot__secrets")
+    event = known.filter(pk=task.arguments["event"]).first()
     if event is None or not event.bot.is_enabled or not event.message:
         raise JobFailed(GONE)
     try:
         error = Answering(task, event).run()
-    except PlatformError as failure:
-        _close(event, str(failure))
-        raise JobFailed(str(failure)) from failure
+    except (PlatformError, InvalidToken) as failure:
+        why = str(failure) or UNREADABLE
+        _close(event, why)
+        raise JobFailed(why) from failure
     _close(event, error)
     return {}
 

@@ -38,12 +38,12 @@ RECEIVED = "im.message.receive_v1"
 
 class Feishu(Platform):
     fields = (
-        *COMMON,
         Field("appId", "App ID", "Of a self-built app.", is_required=True),
         Field("appSecret", "App secret", is_required=True, is_secret=True, travels=True),
         Field("encryptKey", "Encrypt key", "Events are encrypted and signed with it.", is_secret=True),
         Field("verificationToken", "Verification token", "Where there is no encrypt key.", is_secret=True),
         Field("baseURL", "Address", "For Lark: https://open.larksuite.com.", default="https://open.feishu.cn"),
+        *COMMON,
     )
     address = "baseURL"
     default_address = "https://open.feishu.cn"

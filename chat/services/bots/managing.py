@@ -174,7 +174,7 @@ def _check_address(name: str, address: str) -> None:
 
 
 def _stored(bot: Bot) -> Bot:
-    bot.clean_fields()
+    bot.clean_fields(exclude={"secrets"})
     try:
         with transaction.atomic():
             bot.save()

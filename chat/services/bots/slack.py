@@ -36,10 +36,10 @@ ERROR_NAME = re.compile(r"[a-z_]{1,64}")
 
 class Slack(Platform):
     fields = (
-        *COMMON,
         Field("botToken", "Bot token", "Starts with xoxb-.", is_required=True, is_secret=True, travels=True),
         Field("signingSecret", "Signing secret", "Events are signed with it.", is_required=True, is_secret=True),
         Field("baseURL", "Address", default="https://slack.com/api"),
+        *COMMON,
     )
     address = "baseURL"
     default_address = "https://slack.com/api"

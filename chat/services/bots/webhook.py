@@ -34,9 +34,9 @@ class Webhook(Platform):
     """Sends one whole answer; the message's id is the one that it was asked with."""
 
     fields = (
-        *COMMON,
         Field("signingSecret", "Signing secret", "whsec_ and base64; both ways.", is_required=True, is_secret=True),
         Field("replyURL", "Answers go to", is_required=True),
+        *COMMON,
     )
     address = "replyURL"
     seconds_between = 0.0

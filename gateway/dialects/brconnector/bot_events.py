@@ -15,6 +15,7 @@ from django.views.decorators.csrf import csrf_exempt
 from chat.errors import Forged, Malformed
 from chat.models import Bot
 from chat.services.bots import platforms
+from chat.services.bots.answers import UNREADABLE
 from chat.services.bots.platform import Challenge, Incoming, Message
 from gateway.dialects.base import json_response, new_request_id
 from gateway.dialects.brconnector.envelope import INTERNAL, refused
@@ -32,7 +33,7 @@ TOLD: dict[type[Exception], tuple[int, str, str]] = {
     Forged: (401, "forged", "{error}"),
     Malformed: (400, "bad_request", "{error}"),
     QueueFull: (503, "busy", "{error}"),
-    InvalidToken: (503, "unavailable", "The bot's secrets can't be read."),
+    InvalidToken: (503, "unavailable", UNREADABLE),
 }
 RETRY_SECONDS = 2
 
