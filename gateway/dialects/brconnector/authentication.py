@@ -3,6 +3,7 @@
 The original does not look at the scheme's word, and passes over a header of ten characters or fewer (contract A1).
 """
 
+from django.http import HttpRequest
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
@@ -26,7 +27,7 @@ class KeyAuthentication(BaseAuthentication):
         return principals.of_secret(secret), None
 
 
-def secret_of(request: Request) -> str:
+def secret_of(request: Request | HttpRequest) -> str:
     """The key's secret as it was sent; empty without one."""
     key: str = request.META.get("HTTP_X_API_KEY", "").strip()
     header: str = request.META.get("HTTP_AUTHORIZATION", "")

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 
 from accounts.errors import InsufficientQuota, InvalidKey, LedgerUnavailable
 from chat.errors import BadCall, UnknownModel
 from gateway.dialects.base import json_response
+from gateway.dialects.brconnector import llm
 from gateway.dialects.incoming import BodyNotForm, BodyNotJSON, BodyTooLarge, BodyTooSlow
 from providers.requesters.errors import ProviderError
 
@@ -47,12 +48,13 @@ INTERNAL = Shape(500, "server_error", "internal_error")
 UPSTREAM_TYPES = {400: INVALID, 429: "rate_limit_error", 504: "timeout_error"}
 
 
-def error_response(error: Exception, request_id: str) -> HttpResponse:
+def error_response(error: Exception, request: HttpRequest, request_id: str) -> HttpResponse:
     """The answer to a call that failed before anything of its answer was sent."""
     shape, content = _describe(error)
     if shape is INTERNAL:
         logger.error("%s failed", request_id, exc_info=error)
-    response = json_response({"error": content}, shape.status)
+    status, told = llm.told(request, error, shape.status, content)
+    response = json_response(told, status)
     # The charge and our own log say what happened; Django's line for each 4xx and 5xx would only say it again.
     response._has_been_logged = True  # type: ignore[attr-defined]  # Django's own switch, undocumented
     response["x-request-id"] = request_id

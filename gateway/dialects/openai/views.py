@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any
 
+import orjson
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
@@ -16,6 +17,7 @@ from chat.services import completions, snapshot
 from chat.services.calls import ENDPOINTS, Call, Endpoint
 from chat.services.relay import Relay
 from gateway.dialects.base import caller_of, json_response, limits_of, new_request_id, secret_of
+from gateway.dialects.brconnector import documents, llm
 from gateway.dialects.forms import read_form
 from gateway.dialects.incoming import discard_body, parse_object, read_body
 from gateway.dialects.openai import bodies
@@ -44,7 +46,7 @@ def openai_view(*methods: str) -> Callable[[Handler], Handler]:
                 response = view(request, request_id, *args)
             except Exception as error:  # the dialect's one place where failures are told
                 discard_body(request)
-                return error_response(error, request_id)
+                return error_response(error, request, request_id)
             response["x-request-id"] = request_id
             return response
 
@@ -60,9 +62,14 @@ def _traffic(endpoint: Endpoint, check: Callable[[JSON], None]) -> Handler:
     def view(request: HttpRequest, request_id: str) -> HttpResponseBase:
         caller = caller_of(request)
         raw = read_body(request)
-        body = parse_object(raw)
+        body, size = parse_object(raw), len(raw)
         check(body)
-        call = Call(endpoint, body, len(raw), caller, request_id, session_key(request), limits=limits_of(request))
+        if endpoint.has_output and documents.MARK in raw:
+            body = documents.with_files(body)
+            size = len(orjson.dumps(body))
+        call = Call(endpoint, body, size, caller, request_id, session_key(request), limits=limits_of(request))
+        if endpoint.name == "chat":
+            call.wishes = llm.wishes_of(request, body)
         return _stream(request, call) if body.get("stream") else _whole(request, call)
 
     return view
@@ -140,7 +147,7 @@ def model(request: HttpRequest, request_id: str, name: str) -> HttpResponse:
     for target in _visible(request):
         if target.name == name:
             return json_response(_model(target))
-    raise UnknownModel(f"The model `{name}` does not exist or you do not have access to it.", "model")
+    raise UnknownModel(f"The model `{name}` does not exist or you do not have access to it.", "model", name=name)
 
 
 @openai_view("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -163,6 +170,7 @@ def _model(target: Target) -> JSON:
         "kind": target.kind,
         "context_length": target.context_length,
         "max_output_tokens": target.max_output,
+        "multiple": target.is_multimodal,
     }
 
 
