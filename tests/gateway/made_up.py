@@ -7,6 +7,8 @@ import pytest
 
 from accounts.models import ApiKey, Group, Role, User
 from accounts.services import keys, tokens
+from chat.models import Bot, BotPlatform
+from chat.services.bots import managing
 from common.models import Job
 from providers.models import AIModel, Kind, Provider
 from tests import factories
@@ -14,6 +16,7 @@ from tests.fakes.openai import FakeOpenAI
 
 CALLERS = ("key", "key", "token", "token", "nobody")
 HERE = ("127.0.0.1", "localhost")
+BOT = {"appId": "cli_1", "appSecret": "secret", "apiKey": "br-nobody-s"}
 KINDS = (Kind.LLM, Kind.EMBEDDING, Kind.RERANK)
 
 
@@ -30,7 +33,7 @@ def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # Whose number the path's `id` is, by a part of the path; else a key's.
-TABLES: dict[str, Any] = {"/tasks/": Job, "/admin/group/": Group, "/admin/model/": AIModel}
+TABLES: dict[str, Any] = {"/tasks/": Job, "/admin/group/": Group, "/admin/model/": AIModel, "/admin/bot": Bot}
 
 
 def _table(path: str) -> Any:
@@ -55,6 +58,8 @@ class Rows:
             factories.key(owner=self.other)
         if not Group.objects.exists():
             factories.group()
+        if not Bot.objects.exists():
+            managing.make(name="helper", platform=BotPlatform.FEISHU, config=BOT)
         self.provider = Provider.objects.filter(name="fake").first() or factories.provider(self.upstream, name="fake")
         for kind in KINDS:
             if not self.provider.models.filter(kind=kind).exists():
@@ -74,10 +79,11 @@ class Rows:
     def _known(self, path: str) -> dict[str, list[Any]]:
         models = {f"/models/{kind}/": [str(each.uuid) for each in AIModel.objects.filter(kind=kind)] for kind in KINDS}
         of_kind = next((uuids for part, uuids in models.items() if part in path), None)
-        provider_names = list(Provider.objects.values_list("name", flat=True))
+        names = list((Bot if path.startswith("/bot/") else Provider).objects.values_list("name", flat=True))
         return {
             "uuid": of_kind or [str(uuid) for uuid in Provider.objects.values_list("uuid", flat=True)],
-            "name": ["openai-chat-completions", "nothing"] if "requesters" in path else provider_names,
+            "name": ["openai-chat-completions", "nothing"] if "requesters" in path else names,
+            "platform": ["feishu", "slack", "webhook"],
             "id": list(_table(path).objects.values_list("pk", flat=True)),
             "key_id": list(ApiKey.objects.values_list("pk", flat=True)),
             "user_id": [f"user-{uuid.hex}" for uuid in User.objects.values_list("uuid", flat=True)],

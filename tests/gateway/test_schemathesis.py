@@ -36,7 +36,7 @@ CALLS = int(os.environ.get("MADE_UP_CALLS", "1000"))
 SHARDS = 8
 AT_ONCE = 5  # calls of one operation before the rows are made whole again
 PARAMETER = re.compile(r"\{(\w+)\}")
-SERVICE_APIS = r"^/(api|healthz|admin|user)"
+SERVICE_APIS = r"^/(api|healthz|admin|user|bot)"
 CHECKS: list[CheckFunction] = [
     not_a_server_error,
     status_code_conformance,
