@@ -29,7 +29,7 @@ class KeyList(DialectView):
     @schema.LIST
     def get(self, request: Request) -> Response:
         page = query_of(Page, request)
-        held = ApiKey.objects.filter(is_active=True, is_internal=False, owner__isnull=False).order_by("-id")
+        held = ApiKey.objects.handed_out().filter(owner__isnull=False).order_by("-id")
         shown = held.select_related("owner")[page["offset"] : page["offset"] + page["limit"]]
         return Response({"keys": [key_shape(key) for key in shown], "total": held.count()})
 
@@ -81,7 +81,7 @@ class OneKey(DialectView):
     @schema.DELETE
     def delete(self, request: Request, key_id: str) -> Response:
         is_id = key_id.isascii() and key_id.isdecimal() and len(key_id) <= LONGEST_ID
-        key = ApiKey.objects.filter(pk=int(key_id), is_active=True, is_internal=False).first() if is_id else None
+        key = ApiKey.objects.handed_out().filter(pk=int(key_id)).first() if is_id else None
         if key is None:
             raise no_key()
         return revoked(principal_of(request), [key])
