@@ -12,6 +12,7 @@ from django.urls import Resolver404, resolve
 from django.urls.resolvers import RoutePattern
 
 from gateway.dialects.base import TIMEOUT_HEADERS
+from gateway.dialects.brconnector import urls as brconnector
 from gateway.dialects.langbot import urls as langbot
 from gateway.dialects.langbot.envelope import Unknown
 from gateway.dialects.openai import errors, views
@@ -26,8 +27,11 @@ def schema() -> Any:
     return yaml.safe_load(out.getvalue())
 
 
+SERVICE_APIS = ("/api/", "/admin/", "/user/", "/bot/")
+
+
 def test_it_is_valid_and_names_every_path(schema: Any) -> None:
-    traffic = {path for path in schema["paths"] if not path.startswith("/api/")}
+    traffic = {path for path in schema["paths"] if not path.startswith(SERVICE_APIS)}
     assert traffic == {
         "/v1/chat/completions",
         "/v1/completions",
@@ -62,6 +66,13 @@ def test_every_path_of_the_service_apis_is_described(schema: Any) -> None:
     for prefix, patterns in (("/api/v1/", langbot.urlpatterns), ("/api/", providers_api.urlpatterns)):
         routes = [prefix + str(each.pattern) for each in patterns if isinstance(each.pattern, RoutePattern)]
         assert len(routes) > 20
+        assert {re.sub(r"<\w+:\w+>", "*", route) for route in routes} <= described
+
+
+def test_every_path_of_brconnector_is_described(schema: Any) -> None:
+    described = {re.sub(r"{\w+}", "*", path) for path in schema["paths"]}
+    for prefix, resources in (("/admin", brconnector.ADMIN), ("/user", brconnector.USER)):
+        routes = [f"{prefix}/{name}/{each.pattern}" for name, patterns in resources.items() for each in patterns]
         assert {re.sub(r"<\w+:\w+>", "*", route) for route in routes} <= described
 
 

@@ -258,3 +258,9 @@ def test_true_statuses_are_a_setting(api: Api, settings: Any, is_true: bool, sta
     user = Api(apply(api)["api_key"])
     callers = (api, user, Api("br-nobody-s-secret"))
     assert [each.send("POST", f"{KEYS}/delete", {"id": 999}).status_code for each in callers] == statuses
+
+
+@pytest.mark.parametrize("path", [f"{KEYS}/list", "/api/providers", "/api/v1/provider/models/llm"])
+def test_more_parameters_than_are_read_are_the_caller_s_fault(api: Api, path: str) -> None:
+    many = {f"a{number}": "1" for number in range(1001)}
+    assert api.send("GET", path, query_params=many, headers={"X-API-Key": api.secret}).status_code == 400
