@@ -9,10 +9,13 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
-from chat.models import Session, Thread
+from chat.admin_bots import BotAdmin
+from chat.models import Bot, Session, Thread
 from common.console import BigTableAdmin, DaysFilter, display, money, time_column
 
 SHOWN = 80
+
+admin.site.register(Bot, BotAdmin)
 
 
 @admin.register(Session)

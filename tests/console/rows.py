@@ -13,6 +13,8 @@ from accounts.models import ApiKey, Charge, Outcome, State, UsageSource, User
 from accounts.services import keys
 from accounts.services.ledger.decisions import first_of_month
 from accounts.services.principals import of_user
+from chat.models import BotEvent, BotPlatform
+from chat.services.bots import managing
 from common import jobs
 from common.money import cost_units, to_units, to_usd
 from gateway.jobs import runner, starting
@@ -105,6 +107,19 @@ def tasks(operator: User) -> None:
     assert running
     running.report(done=24, total=53, action="Checking Anthropic, OpenAI, Team GPU server", log="It begins")
     starting.export_config(by=by)
+
+
+def bots() -> None:
+    """One on each platform, as far as they get."""
+    key = keys.issue(name="team chat", month_quota=Decimal(50), all_models=True)
+    feishu = {"appId": "cli_a1b2c3", "appSecret": "secret", "apiKey": key.secret, "modelId": "gpt-4o-mini"}
+    slack = {"botToken": "xoxb-secret", "signingSecret": "secret", "apiKey": "br-nobody-s"}
+    made = [
+        managing.make(name="helper", platform=BotPlatform.FEISHU, config=feishu),
+        managing.make(name="helper", platform=BotPlatform.SLACK, config=slack, is_enabled=False),
+    ]
+    BotEvent.objects.create(bot=made[0], key="ev_1")
+    BotEvent.objects.create(bot=made[1], key="ev_1", error="Incorrect API key provided.")
 
 
 def _amount(quota: int | None) -> Decimal | None:

@@ -24,7 +24,7 @@ from playwright.sync_api import Browser  # noqa: E402
 from accounts.models import ApiKey, Charge, User  # noqa: E402
 from accounts.services import keys  # noqa: E402
 from accounts.services.ledger import writer  # noqa: E402
-from chat.models import Thread  # noqa: E402
+from chat.models import Bot, Thread  # noqa: E402
 from chat.services import probes  # noqa: E402
 from common.models import Job  # noqa: E402
 from gateway.jobs.kinds import KINDS  # noqa: E402
@@ -80,9 +80,11 @@ def everything(browser: Browser, url: str, operator: User, folder: Path) -> None
 def _paths() -> dict[str, str]:
     lists = ("accounts_apikey", "accounts_charge", "accounts_payment", "accounts_group", "accounts_user")
     lists += ("providers_provider", "providers_aimodel", "chat_thread", "chat_session", "axes_accessattempt")
+    lists += ("chat_bot",)
     adds = ("accounts_apikey", "accounts_payment", "providers_provider", "providers_aimodel", "accounts_group")
+    adds += ("chat_bot",)
     rows_ = {"accounts_apikey": ApiKey, "accounts_charge": Charge, "providers_provider": Provider}
-    rows_ |= {"providers_aimodel": AIModel, "chat_thread": Thread, "accounts_user": User}
+    rows_ |= {"providers_aimodel": AIModel, "chat_thread": Thread, "accounts_user": User, "chat_bot": Bot}
     return {
         "dashboard": "/admin/",
         "docs": "/api/docs/",
@@ -135,6 +137,7 @@ def main(folder: str = "") -> None:
         probes.test_model(model=model)
         keys.recharge(key=ApiKey.objects.get(name="intern"), amount=rows.Decimal(25), note="invoice 7")
         rows.tasks(operator)
+        rows.bots()
         everything(browser, url, operator, Path(folder))
 
 

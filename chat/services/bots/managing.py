@@ -28,12 +28,20 @@ NO_VALUE = f"{MASK} stands for a secret that was not shown: enter config.{{name}
 NOT_BASE64 = "config.signingSecret must be base64 of at least 16 bytes, with or without whsec_ before it."
 
 
+class SettingError(ValidationError):
+    """What is wrong with one setting."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
 def make(*, name: str, platform: str, config: Mapping[str, Any], is_enabled: bool = True) -> Bot:
     """Raises ValidationError, or BotExists."""
     if platform not in PLATFORMS:
         raise ValidationError(f"provider must be one of {', '.join(PLATFORMS)}.")
     bot = Bot(name=name, platform=platform, is_enabled=is_enabled)
-    _set(bot, config, {})
+    apply(bot=bot, config=config)
     return _stored(bot)
 
 
@@ -52,10 +60,15 @@ def change(
         if value is not None:
             setattr(locked, column, value)
     if config is not None:
-        stored = _stored_settings(locked, config)
-        _check_moved(PLATFORMS[locked.platform], stored, config)
-        _set(locked, config, stored)
+        apply(bot=locked, config=config)
     return _stored(locked)
+
+
+def apply(*, bot: Bot, config: Mapping[str, Any]) -> None:
+    """Put the settings into the row, without saving it. Raises ValidationError."""
+    stored = {} if bot._state.adding else _stored_settings(bot, config)
+    _set(bot, config, stored)
+    _check_moved(PLATFORMS[bot.platform], stored, config)
 
 
 def merge(*, bot: Bot, config: Mapping[str, Any]) -> JSON:
@@ -107,7 +120,7 @@ def _check_moved(platform: type[Platform], stored: JSON, config: Mapping[str, An
         return
     for field in platform.fields:
         if field.travels and config.get(field.name) == MASK:
-            raise ValidationError(MOVED.format(name=field.name))
+            raise SettingError(field.name, MOVED.format(name=field.name))
 
 
 def _origin(platform: type[Platform], settings: Mapping[str, Any]) -> tuple[str, str]:
@@ -143,13 +156,14 @@ def _value(name: str, value: Any, field: Field | None, stored: Mapping[str, Any]
         raise ValidationError("A field of config has no name that could be stored.")
     if _is_secret(name, field) and value == MASK:
         if name not in stored:
-            raise ValidationError(NO_VALUE.format(name=name))
+            raise SettingError(name, NO_VALUE.format(name=name))
         return stored[name]
     allowed = (str,) if field else (str, int, float, bool)
     if value is not None and not isinstance(value, allowed):
-        raise ValidationError(f"config.{name} must be a {'text' if field else 'text, a number, true or false'}.")
+        kinds = "text" if field else "text, a number, true or false"
+        raise SettingError(name, f"config.{name} must be a {kinds}.")
     if isinstance(value, str) and ("\0" in value or len(value) > LONGEST_VALUE):
-        raise ValidationError(f"config.{name} must be a text of at most {LONGEST_VALUE} characters.")
+        raise SettingError(name, f"config.{name} must be a text of at most {LONGEST_VALUE} characters.")
     return value
 
 
@@ -157,12 +171,12 @@ def _check(platform: type[Platform], given: JSON) -> None:
     """What the platform needs, and an address that may be called."""
     for field in platform.fields:
         if field.is_required and not given.get(field.name):
-            raise ValidationError(f"config.{field.name} is required.")
+            raise SettingError(field.name, f"config.{field.name} is required.")
     address = given.get(platform.address)
     if address:
         _check_address(platform.address, address)
     if platform is PLATFORMS[BotPlatform.WEBHOOK] and key_bytes(given["signingSecret"]) is None:
-        raise ValidationError(NOT_BASE64)
+        raise SettingError("signingSecret", NOT_BASE64)
 
 
 def _check_address(name: str, address: str) -> None:
@@ -170,7 +184,7 @@ def _check_address(name: str, address: str) -> None:
         check_base_url(address)
         check_egress(address)
     except ValidationError as error:
-        raise ValidationError(f"config.{name}: {' '.join(error.messages)}") from error
+        raise SettingError(name, f"config.{name}: {' '.join(error.messages)}") from error
 
 
 def _stored(bot: Bot) -> Bot:
