@@ -59,6 +59,7 @@ def foreign_thread(world: World) -> Thread:
 
 
 GIVEN: dict[str, Callable[[World], Any]] = {
+    "echo": echo,
     "thread": thread,
     "session": session,
     "loose_thread": loose_thread,

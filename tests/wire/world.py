@@ -34,8 +34,21 @@ class World:
     def stranger(self) -> IssuedKey:
         return factories.key(name="stranger's key")
 
+    @cached_property
+    def br_key(self) -> IssuedKey:
+        """Of BRConnector's kind, as are the next two."""
+        return factories.key(start="br-")
+
+    @cached_property
+    def br_key_without_models(self) -> IssuedKey:
+        return factories.key(start="br-", all_models=False)
+
+    @cached_property
+    def br_key_without_money(self) -> IssuedKey:
+        return factories.key(start="br-", month_quota=0)
+
     def headers_of(self, who: str) -> dict[str, str]:
-        """How this one of `key`, `user`, `reader`, `stranger` and `nobody` authenticates."""
+        """How this one of `key`, `user`, `reader`, `stranger`, `br_key…` and `nobody` authenticates."""
         if who == "nobody":
             return {}
         if who == "user":
