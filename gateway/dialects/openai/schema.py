@@ -50,9 +50,16 @@ LIMITS: JSON = {
     "n": {**COUNT, "maximum": 128},
     "temperature": {"type": "number"},
 }
+CONTENT = (
+    "A text, or a list of parts: text, image_url, input_audio, file; and doc, "
+    '{"type": "doc", "doc": {name, format, size, source: {bytes}}} with the bytes as a list or an object of numbers or '
+    "as a text in base64, which goes on as a file."
+)
 SCHEMAS: JSON = {
     "Error": object_of(
         ["error"],
+        success={"type": "boolean", "description": "False, for keys that begin with br- or br_ and without a key."},
+        data={**STRING, "description": "What BRConnector says of it, for the same."},
         error=object_of(
             ["message", "type", "param", "code"],
             message=STRING,
@@ -64,7 +71,7 @@ SCHEMAS: JSON = {
     "Message": object_of(
         ["role"],
         role={**STRING, "description": "system, developer, user, assistant or tool."},
-        content={**TEXT_OR_LIST, "nullable": True, "description": "A text, or a list of parts such as images."},
+        content={**TEXT_OR_LIST, "nullable": True, "description": CONTENT},
         tool_calls={"type": "array", "items": {"type": "object", "additionalProperties": True}},
     ),
     "ChatRequest": object_of(
@@ -75,7 +82,17 @@ SCHEMAS: JSON = {
         response_format={"type": "object", "additionalProperties": True},
         **LIMITS,
     ),
-    "CompletionRequest": object_of(["model", "prompt"], prompt=TEXT_OR_LIST, **LIMITS),
+    "CompletionRequest": object_of(
+        ["model"],
+        prompt=TEXT_OR_LIST,
+        messages={
+            "type": "array",
+            "items": _ref("Message"),
+            "minItems": 1,
+            "description": "In the prompt's place: a chat, answered as a text completion.",
+        },
+        **LIMITS,
+    ),
     "EmbeddingRequest": object_of(["model", "input"], model=LIMITS["model"], input=TEXT_OR_LIST),
     "ChatAnswer": object_of(
         ["id", "object", "choices"],
@@ -123,6 +140,7 @@ SCHEMAS: JSON = {
         kind={**STRING, "description": "llm, embedding, rerank, image, speech, transcription or moderation."},
         context_length={"type": "integer", "nullable": True},
         max_output_tokens={"type": "integer", "nullable": True},
+        multiple={"type": "boolean", "description": "Takes more than text, such as images."},
     ),
     "ModelList": object_of(["object", "data"], object=STRING, data={"type": "array", "items": _ref("Model")}),
 }
@@ -163,6 +181,7 @@ MODEL_EXAMPLE: JSON = {
     "kind": "llm",
     "context_length": 131072,
     "max_output_tokens": 8192,
+    "multiple": False,
 }
 
 REQUEST_ID: JSON = {"x-request-id": {"schema": STRING, "description": "Names this call here and in the console."}}
@@ -192,6 +211,15 @@ SESSION_ID: JSON = {
     "schema": {"type": "string", "maxLength": 128},
     "description": "Groups calls of this key in the console.",
 }
+THINK_BUDGET: JSON = {
+    "name": "Think-Budget",
+    "in": "header",
+    "schema": {"type": "integer"},
+    "description": (
+        "So many tokens of thought, if the body says nothing of it and the model can; else x-weighbridge-dropped says "
+        "`thinking`. 0 and less: none."
+    ),
+}
 
 TIMEOUTS: list[JSON] = [
     {
@@ -210,8 +238,20 @@ TIMEOUTS: list[JSON] = [
 
 # Status: what it means, an example's type and code, more headers.
 ERRORS: dict[str, tuple[str, str, str | None, JSON]] = {
-    "400": ("The body is not JSON, or a field is missing or wrong.", "invalid_request_error", None, {}),
+    "400": (
+        "The body is not JSON, or a field is missing or wrong. For keys that begin with br- or br_ all that is told as "
+        "401, 403, 404 or 429 else, unless the upstream said it or TRUE_STATUS_CODES is on.",
+        "invalid_request_error",
+        None,
+        {},
+    ),
     "401": ("No key, or one that is unknown, revoked or expired.", "invalid_request_error", "invalid_api_key", {}),
+    "403": (
+        "The key was not granted the model. Said only to keys that begin with br- or br_, with TRUE_STATUS_CODES.",
+        "invalid_request_error",
+        "model_not_found",
+        {},
+    ),
     "404": ("No such model, or none that this key may call.", "invalid_request_error", "model_not_found", {}),
     "408": ("The body did not arrive in time.", "invalid_request_error", "request_timeout", {}),
     "413": ("The body is too large.", "invalid_request_error", "request_too_large", {}),
@@ -251,7 +291,7 @@ def answer(schema: str, example: JSON, headers: JSON, stream: str = "") -> JSON:
     return {"description": "The answer.", "headers": headers, "content": content}
 
 
-def call(name: str, summary: str, text: str, request: tuple[str, JSON], answer: JSON) -> JSON:
+def call(name: str, summary: str, text: str, request: tuple[str, JSON], answer: JSON, *headers: JSON) -> JSON:
     schema, example = request
     return {
         "post": {
@@ -260,7 +300,7 @@ def call(name: str, summary: str, text: str, request: tuple[str, JSON], answer: 
             "description": text,
             "tags": [TAG],
             "security": SECURITY,
-            "parameters": [SESSION_ID, *TIMEOUTS],
+            "parameters": [SESSION_ID, *headers, *TIMEOUTS],
             "requestBody": {
                 "required": True,
                 "content": {"application/json": {"schema": _ref(schema), "example": example}},
@@ -288,11 +328,12 @@ PATHS: JSON = {
         f"Fields that are not listed pass through to the upstream. {STREAMING}",
         ("ChatRequest", CHAT_EXAMPLE),
         answer("ChatAnswer", CHAT_ANSWER_EXAMPLE, CALL_HEADERS, STREAM_EXAMPLE),
+        THINK_BUDGET,
     ),
     "/v1/completions": call(
         "createCompletion",
         "Complete a text",
-        STREAMING,
+        f"Of a prompt, or of messages; where the provider has chats alone, by a chat. {STREAMING}",
         ("CompletionRequest", COMPLETION_EXAMPLE),
         answer("CompletionAnswer", COMPLETION_ANSWER_EXAMPLE, CALL_HEADERS, STREAM_EXAMPLE),
     ),
