@@ -4,10 +4,11 @@ import socket
 from typing import Any
 
 import pytest
+from django.test import Client
 
 from accounts.models import ApiKey, Group, Role, User
 from accounts.services import keys, tokens
-from chat.models import Bot, BotPlatform
+from chat.models import Bot, BotPlatform, Session, Thread
 from chat.services.bots import managing
 from common.models import Job
 from providers.models import AIModel, Kind, Provider
@@ -33,7 +34,14 @@ def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # Whose number the path's `id` is, by a part of the path; else a key's.
-TABLES: dict[str, Any] = {"/tasks/": Job, "/admin/group/": Group, "/admin/model/": AIModel, "/admin/bot": Bot}
+TABLES: dict[str, Any] = {
+    "/tasks/": Job,
+    "/admin/group/": Group,
+    "/admin/model/": AIModel,
+    "/admin/bot": Bot,
+    "/session/": Session,
+    "/thread/": Thread,
+}
 
 
 def _table(path: str) -> Any:
@@ -64,6 +72,13 @@ class Rows:
         for kind in KINDS:
             if not self.provider.models.filter(kind=kind).exists():
                 factories.model(self.provider, kind=kind)
+        if not Thread.objects.exists():
+            self._say_something()
+
+    def _say_something(self) -> None:
+        body = {"model": "echo", "messages": [{"role": "user", "content": "hi"}]}
+        headers = {"X-API-Key": self.secret, "Session-Id": "made up"}
+        Client().post("/v1/chat/completions", body, content_type="application/json", headers=headers)
 
     def credentials(self, caller: str) -> dict[str, str]:
         given = {
