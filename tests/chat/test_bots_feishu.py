@@ -32,7 +32,7 @@ WHOLE = " ".join(f"tok{number}" for number in range(10))
 def chat(upstream: FakeOpenAI, database: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Chat]:
     feishu_interface.forget()
     monkeypatch.setattr(updates, "PAUSES", (0.05, 0.05))
-    monkeypatch.setattr(Feishu, "seconds_between", 0.22)  # as much as the platform stands
+    monkeypatch.setattr(Feishu, "seconds_between", 0.05)
     key = factories.key()
     provider = factories.provider(upstream)
     for name in ("echo", "slow", "500", "cut", "big"):
@@ -69,10 +69,11 @@ def test_what_was_said_is_forgotten_once_it_is_answered(chat: Chat) -> None:
 
 
 class TestUpdates:
-    def test_there_are_three_a_second_at_most_and_the_last_is_whole(
-        self, chat: Chat, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    @pytest.fixture(autouse=True)
+    def _pace(self, chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Feishu, "seconds_between", PACE)
+
+    def test_there_are_three_a_second_at_most_and_the_last_is_whole(self, chat: Chat) -> None:
         big(chat, *(f"{number} " for number in range(40)), seconds_between=0.03)
         shown = chat.ask()
         assert shown["text"] == "".join(f"{number} " for number in range(40))

@@ -27,7 +27,7 @@ from accounts.services.ledger import writer  # noqa: E402
 from chat.models import Bot, Thread  # noqa: E402
 from chat.services import probes  # noqa: E402
 from common.models import Job  # noqa: E402
-from gateway.jobs.kinds import KINDS  # noqa: E402
+from gateway.jobs.kinds import SHOWN  # noqa: E402
 from providers.models import AIModel, Provider  # noqa: E402
 from tests import factories  # noqa: E402
 from tests.console import rows  # noqa: E402
@@ -119,7 +119,7 @@ def _tasks(visit: Visit, folder: Path, ending: str) -> None:
     """Not `_paths`: pages that refresh themselves never fall silent."""
     names = {job.pk: f"task-{job.kind}-{job.state}" for job in Job.objects.all()}
     pages = {name: reverse("admin:common_job_change", args=[pk]) for pk, name in names.items()}
-    pages |= {f"task-start-{kind}": reverse("admin:common_job_start", args=[kind]) for kind in KINDS}
+    pages |= {f"task-start-{kind}": reverse("admin:common_job_start", args=[kind]) for kind in SHOWN}
     for name, path in {"tasks": reverse("admin:common_job_changelist"), **pages}.items():
         visit.page.goto(path)
         visit.picture(folder / f"{name}-{ending}")

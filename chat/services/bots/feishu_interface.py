@@ -5,7 +5,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from chat.errors import PlatformError
@@ -33,7 +33,7 @@ class Interface:
 
     base_url: str
     app_id: str
-    app_secret: str
+    app_secret: str = field(repr=False)
 
     def ask(self, method: str, path: str, body: JSON | None = None) -> JSON:
         """The `data` of the answer."""

@@ -92,7 +92,8 @@ class BotSave(BotView):
 
     def _changed(self, body: JSON) -> Bot:
         bot = self.find(body) if body.get("id") else self._owner(body)
-        config = config_in(body) if body.get("id") else managing.merge(bot=bot, config=body)
+        given = {name: value for name, value in body.items() if name != "id"}
+        config = managing.merge(bot=bot, config=given) if is_bare(body) else config_in(body)
         if not self.platform and text_in(body, "provider", bot.platform) != bot.platform:
             raise Refusal("provider can't be changed: make another bot")
         name = text_in(body, "name", bot.name)
@@ -113,7 +114,7 @@ class BotSave(BotView):
 
 
 def is_bare(body: JSON) -> bool:
-    """A config by itself, without the bot around it: it is the app's that it names."""
+    """A config by itself, without the bot around it: of the app that it names, unless there is an id."""
     return "appId" in body and body.keys().isdisjoint({"name", "config", "provider"})
 
 

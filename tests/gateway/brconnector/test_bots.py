@@ -71,6 +71,10 @@ class TestSecrets:
         assert answer.json()["data"]["id"] == bot.pk
         assert stored(bot) == {**CONFIG, "encryptKey": "e", "appSecret": "another", "modelId": "m"}
 
+    def test_a_bare_config_with_an_id_is_that_bot_s(self, bot: Bot, admin: JSON) -> None:
+        save(admin, FEISHU, id=bot.pk, appId="cli_9", modelId="m")
+        assert stored(bot) == {**CONFIG, "appId": "cli_9", "modelId": "m"}
+
     def test_one_under_a_name_of_one_s_own_is_one_as_well(self, bot: Bot, admin: JSON) -> None:
         save(admin, id=bot.pk, config={**managing.shown(bot), "proxyPassword": "p"})
         assert managing.shown(Bot.objects.get())["proxyPassword"] == MASK
