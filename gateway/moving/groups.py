@@ -91,4 +91,4 @@ def _write(found: dict[int, Group], missing: Missing) -> None:
     ConfigVersion.lock()
     create_with_times(new)
     made = [GroupGrant(group=group, model_id=model_id) for group, model_id in missing]
-    GroupGrant.objects.bulk_create(made, ignore_conflicts=True)
+    GroupGrant.objects.bulk_create(made, ignore_conflicts=True)  # somebody may have granted it meanwhile

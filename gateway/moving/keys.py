@@ -47,8 +47,9 @@ def _write(move: Move, found: Sequence[Draft], grants: Sequence[tuple[Draft, int
     ledger.plan(move, found)
     create_with_times([each.key for each in found if each.is_new])
     ledger.write(move, found)
-    made = [KeyGrant(key=each.key, model_id=model_id) for each, model_id in grants]
-    KeyGrant.objects.bulk_create(made, ignore_conflicts=True)
+    if grants:
+        made = [KeyGrant(key=each.key, model_id=model_id) for each, model_id in grants]
+        KeyGrant.objects.bulk_create(made, ignore_conflicts=True)
 
 
 def _missing_grants(move: Move, found: Sequence[Draft]) -> list[tuple[Draft, int]]:

@@ -19,7 +19,9 @@ class Progress:
     def begin(self, stage: str, total: int) -> None:
         self.finish()
         self.stage, self.total, self.done = stage, total, 0
-        self._tell()
+        self.told_at = time.monotonic()
+        if self.is_terminal:
+            self._tell()
 
     def advance(self, count: int) -> None:
         self.done += count

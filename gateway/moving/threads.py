@@ -9,12 +9,12 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import F, Value
 
 from accounts.models import ApiKey, Charge, Outcome, State, UsageSource
 from accounts.services.ledger.sql import Insert, columns, run_many
 from chat.services.conversations import INSERT_THREAD
-from common.money import to_usd
+from common.money import MoneyField, show, to_usd
 from gateway.moving import carried, sessions, texts
 from gateway.moving.carried import Rests
 from gateway.moving.move import Move, stored_uuid
@@ -69,12 +69,20 @@ def _write(move: Move, fitting: list[Moved]) -> None:
     rests = Rests.of(move, places)
     run_many(connection, INSERT_CHARGE, [_charge_row(move, each, rests) for each in fitting])
     rests.store(move.now)
-    for key, units in sorted(rests.excess.items()):
-        ApiKey.objects.filter(pk=move.keys[key]).update(spent=F("spent") + to_usd(units))
+    _add_to_spent(move, rests)
     sessions.write(move, fitting)
     charges = _charges(move, [each.row.id for each in fitting])
     exchanges = (_exchange_row(move, each, charges[each.row.id]) for each in fitting)
     run_many(connection, INSERT_THREAD, [row for row in exchanges if row])
+
+
+def _add_to_spent(move: Move, rests: Rests) -> None:
+    """What threads cost beyond all that their keys' rows know of: figures that don't agree with one another."""
+    for key, units in sorted(rests.excess.items()):
+        more = Value(to_usd(units), output_field=MoneyField())
+        ApiKey.objects.filter(pk=move.keys[key]).update(spent=F("spent") + more)
+        reason = "its threads cost more than its total_fee, and count in full"
+        move.report.odd("eiai_key", key, reason, f"by {show(units)} USD")
 
 
 def _charge_row(move: Move, each: Moved, rests: Rests) -> tuple[Any, ...]:

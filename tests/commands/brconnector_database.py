@@ -66,7 +66,7 @@ class BRConnectorDatabase:
     def run(self, query: str) -> None:
         self.connection.execute(query.encode())
 
-    def add(self, table: str, **values: Any) -> int:
+    def add(self, table: str, /, **values: Any) -> int:
         """A row of eiai_<table>; its id."""
         values = {name: Jsonb(value) if name == "config" else value for name, value in values.items()}
         query = sql.SQL("INSERT INTO {} ({}) VALUES ({}) RETURNING id").format(
@@ -80,9 +80,9 @@ class BRConnectorDatabase:
 
     def add_threads(self, count: int, keys: int = 10, start: str = "2026-11-01") -> None:
         """Keys and their threads, with all totals as the program keeps them."""
-        first = [
-            self.add("key", api_key=f"br-{number:029}", name=f"user {number}", month_quota=100) for number in range(keys)
-        ][0]
+        names = [f"user {number}" for number in range(keys)]
+        made = [self.add("key", api_key=f"br-{name:-<29}", name=name, month_quota=100) for name in names]
+        first = made[0]
         self.run(
             "INSERT INTO eiai_session (key, title, key_id) "
             f"SELECT 'session ' || n % 1000, 'Numbers', {first} + n % {keys} FROM generate_series(0, 999) AS n"
