@@ -2,6 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection
 
 from common.money import TOKENS_PER_PRICE
 from gateway.moving import texts
@@ -13,9 +18,11 @@ TABLE = "eiai_thread"
 
 @dataclass(slots=True)
 class Moved:
-    """Amounts are whole units of 10^-10 USD; prices per million tokens, None where the fee is taken on trust."""
+    """Amounts are whole units of 10^-10 USD; prices per million tokens, None where the fee is taken on trust. Times are
+    as the database takes them."""
 
     row: ThreadRow
+    uuid: UUID
     key_id: int
     endpoint: str
     tokens_in: int
@@ -23,9 +30,10 @@ class Moved:
     price_in: int | None
     price_out: int | None
     fee: int
-    created_at: datetime
-    updated_at: datetime
+    created_at: Any
+    updated_at: Any
     month: date
+    said: texts.Said
     session_key: str = ""
     session_title: str = ""
     session_id: int | None = None
@@ -49,19 +57,22 @@ def moved(move: Move, row: ThreadRow) -> Moved | None:
         move.report.left_out(TABLE, row.id, "its tokens are below zero", f"{tokens_in} in, {tokens_out} out")
         return None
     created_at = _created_at(move, row)
+    updated_at, endpoint = move.moment(row.updated_at) or created_at, texts.endpoint_of(row)
     price_in, price_out = _prices(move, row, tokens_in, tokens_out, fee)
     return Moved(
         row=row,
+        uuid=move.identity(TABLE, row.id),
         key_id=key_id,
-        endpoint=texts.endpoint_of(row),
+        endpoint=endpoint,
         tokens_in=tokens_in,
         tokens_out=tokens_out,
         price_in=price_in,
         price_out=price_out,
         fee=fee,
-        created_at=created_at,
-        updated_at=move.moment(row.updated_at) or created_at,
+        created_at=connection.ops.adapt_datetimefield_value(created_at),
+        updated_at=connection.ops.adapt_datetimefield_value(updated_at),
         month=move.month(created_at),
+        said=texts.said(row, endpoint) if settings.HISTORY else texts.NOTHING,
     )
 
 

@@ -125,12 +125,11 @@ def _ids(places: Iterable[Place]) -> dict[Place, int]:
 
 
 def _row(move: Move, place: Place, members: list[Moved]) -> tuple[Any, ...]:
-    adapt = connection.ops.adapt_datetimefield_value
     key, name = place
     title = next((each.session_title for each in members if each.session_title), "")
     return (
         stored_uuid(move.identity(TABLE, f"{members[0].row.key_id}/{name}")),
-        *(adapt(min(each.created_at for each in members)), adapt(max(each.updated_at for each in members))),
+        *(min(each.created_at for each in members), max(each.updated_at for each in members)),
         *(key, name, title, len(members)),
         *(sum(each.tokens_in for each in members), sum(each.tokens_out for each in members)),
         sum(each.fee for each in members),

@@ -4,8 +4,9 @@ Their fees are in the books already, in the carried charges that came with the k
 out of those. So the key's counters are right before, between and after the batches.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -39,7 +40,8 @@ def move_threads(move: Move) -> None:
     move.progress.begin("threads", move.source.count(TABLE))
     namer = sessions.Namer(move)
     for ids in move.source.ids(TABLE, move.batch):
-        known = _known(move, ids)
+        uuids = {move.identity(TABLE, each): each for each in ids}
+        known = {uuids[uuid] for uuid in _charges(uuids)}
         rows = move.source.those(TABLE, ThreadRow, "id", [each for each in ids if each not in known])
         fitting = [each for row in rows if (each := moved(move, row)) is not None]
         namer.name(fitting)
@@ -52,15 +54,9 @@ def move_threads(move: Move) -> None:
         carried.forget_empty(move)
 
 
-def _known(move: Move, ids: Sequence[int]) -> set[int]:
-    return set(_charges(move, ids))
-
-
-def _charges(move: Move, ids: Sequence[int]) -> dict[int, int]:
-    """The charges of those threads that are here."""
-    by_uuid = {move.identity(TABLE, each): each for each in ids}
-    found = Charge.objects.order_by().filter(uuid__in=by_uuid).values_list("uuid", "id")
-    return {by_uuid[uuid]: charge_id for uuid, charge_id in found}
+def _charges(uuids: Iterable[UUID]) -> dict[UUID, int]:
+    """The ids of those threads' charges that are here."""
+    return dict(Charge.objects.order_by().filter(uuid__in=list(uuids)).values_list("uuid", "id"))
 
 
 @transaction.atomic
@@ -71,8 +67,8 @@ def _write(move: Move, fitting: list[Moved]) -> None:
     rests.store(move.now)
     _add_to_spent(move, rests)
     sessions.write(move, fitting)
-    charges = _charges(move, [each.row.id for each in fitting])
-    exchanges = (_exchange_row(move, each, charges[each.row.id]) for each in fitting)
+    charges = _charges(each.uuid for each in fitting)
+    exchanges = (_exchange_row(each, charges[each.uuid]) for each in fitting)
     run_many(connection, INSERT_THREAD, [row for row in exchanges if row])
 
 
@@ -89,9 +85,8 @@ def _charge_row(move: Move, each: Moved, rests: Rests) -> tuple[Any, ...]:
     """In the order of the statement's columns."""
     row, taken = each.row, rests.take((each.row.key_id, each.month), each.fee)
     model = row.model_id or 0
-    created_at, updated_at = _times(each)
     return (
-        *(stored_uuid(move.identity(TABLE, row.id)), created_at, updated_at),
+        *(stored_uuid(each.uuid), each.created_at, each.updated_at),
         *(f"{move.source.name}/thread/{row.id}", each.key_id),
         *(each.endpoint, each.endpoint == texts.CHAT and not row.thread_type),
         *(State.SETTLED.value, Outcome.OK.value, ""),
@@ -100,13 +95,8 @@ def _charge_row(move: Move, each: Moved, rests: Rests) -> tuple[Any, ...]:
         (UsageSource.REPORTED if each.is_weighed else UsageSource.CARRIED).value,
         *(each.price_in, each.price_out, each.tokens_in, each.tokens_out, 0),
         *(each.fee, taken.quota, taken.balance, 0, connection.ops.adapt_datefield_value(taken.month)),
-        *(_milliseconds(row.first_byte_latency), _milliseconds(row.invocation_latency), updated_at),
+        *(_milliseconds(row.first_byte_latency), _milliseconds(row.invocation_latency), each.updated_at),
     )
-
-
-def _times(each: Moved) -> tuple[Any, Any]:
-    adapt = connection.ops.adapt_datetimefield_value
-    return adapt(each.created_at), adapt(each.updated_at)
 
 
 def _milliseconds(value: int | None) -> int | None:
@@ -114,13 +104,13 @@ def _milliseconds(value: int | None) -> int | None:
     return value if value and 0 < value <= LONGEST_MS else None
 
 
-def _exchange_row(move: Move, each: Moved, charge_id: int) -> tuple[Any, ...] | None:
+def _exchange_row(each: Moved, charge_id: int) -> tuple[Any, ...] | None:
     """As the gateway itself would have kept it: without history, only that a session had this call."""
     if not settings.HISTORY and each.session_id is None:
         return None
-    said = texts.said(each.row, each.endpoint) if settings.HISTORY else texts.NOTHING
+    said = each.said
     return (
-        *(stored_uuid(move.identity(TABLE, each.row.id)), *_times(each)),
+        *(stored_uuid(each.uuid), each.created_at, each.updated_at),
         *(charge_id, each.key_id, each.session_id),
         *(said.prompt, said.messages, said.completion, said.reasoning, "[]", "", said.is_truncated),
     )
