@@ -1,7 +1,9 @@
 """Models over their paths: the seed page's requests, merges, prices, names, and what is refused."""
 
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
@@ -150,6 +152,11 @@ class TestChanges:
         factories.model(
             factories.provider(requester="chroma-embedding", base_url="", secret=""), "route", kind="embedding"
         )
+        body = {"name": "another's", "requester": "openai-compatible", "requester_config": {"base_url": HOME}}
+        headers = {"x-api-key": admin.issued.secret}
+        body |= {"api_keys": ["sk-a", "sk-b"], "extra_args": {"api_key": "hidden"}, "abilities": ["vision"]}
+        made = admin.client.post("/api/v1/provider/models/llm", body, "application/json", headers=headers)
+        assert made.status_code == 200
         before = everything()
         for row in admin.data("/admin/model/list")["items"]:
             prices = {name: float(row[name]) * 1e6 for name in ("price_in", "price_out")}
@@ -353,3 +360,30 @@ class TestRefusals:
             assert user.refused(f"/admin/model/{path}", NEW) == "Unauthorized: you are not an admin role."
         for path in ("list", "list-providers", "detail/1"):
             assert user.send(f"/admin/model/{path}").status_code == 400
+
+
+class TestAtOnce:
+    """Saves that meet."""
+
+    def send(self, bodies: list[JSON]) -> list[Any]:
+        issued, barrier = factories.key(role=Role.ADMIN), threading.Barrier(len(bodies))
+
+        def save(body: JSON) -> Any:
+            barrier.wait()
+            answer = Admin(Client(raise_request_exception=False), issued).send("/admin/model/save", body)
+            connection.close()
+            return answer
+
+        with ThreadPoolExecutor(len(bodies)) as threads:
+            return list(threads.map(save, bodies))
+
+    def test_one_name_is_taken_once(self) -> None:
+        answers = self.send([{**NEW, "config": {**CONFIG, "apiKey": f"sk-{number}"}} for number in range(6)])
+        assert sorted(answer.status_code for answer in answers) == [200] + [400] * 5
+        assert {answer.json()["data"] for answer in answers if answer.status_code == 400} == {"m already exists"}
+        assert (AIModel.objects.count(), Provider.objects.count(), ProviderKey.objects.count()) == (1, 1, 1)
+
+    def test_one_connection_is_one_provider(self) -> None:
+        answers = self.send([{**NEW, "name": f"m{number}"} for number in range(6)])
+        assert {answer.status_code for answer in answers} == {200}
+        assert (AIModel.objects.count(), Provider.objects.count(), ProviderKey.objects.count()) == (6, 1, 1)
