@@ -15,7 +15,7 @@ from common.models import ConfigVersion, noted
 from providers import catalog
 from providers.models import AIModel, ProviderKey
 from providers.services import connections, flat_reading, flat_writing, managing
-from providers.services.flat_reading import NOTES
+from providers.services.flat_reading import NOTES, implicit_name
 
 JSON = dict[str, Any]
 
@@ -68,8 +68,9 @@ def _check_name(model: AIModel, before: AIModel | None) -> None:
 
 def _follow(model: AIModel, before: AIModel, shown: JSON) -> None:
     """Upstream's name is the model's own where the object has none."""
-    if not shown.get(catalog.flat(before.provider.requester).name) and before.upstream_name == before.name:
-        model.upstream_name = model.name
+    flat = catalog.flat(before.provider.requester)
+    if not shown.get(flat.name) and before.upstream_name == implicit_name(flat, before):
+        model.upstream_name = implicit_name(flat, model)
 
 
 def _connect(model: AIModel, requester: str, config: JSON, shown: JSON, program: str) -> None:

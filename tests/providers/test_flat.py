@@ -187,8 +187,9 @@ class TestWhereItGoes:
         assert changed(stored("openai-compatible", COMPATIBLE), name="n").upstream_name == "big-1"
 
     def test_the_original_s_own_default_name(self) -> None:
-        model = stored("gemini-converse", {"apiKey": "k"})
+        model = stored("gemini-converse", {"apiKey": "k"}, "gemini-pro")
         assert (model.upstream_name, shown(model)) == ("gemini-pro", {"apiKey": "***"})
+        assert changed(model, name="n").upstream_name == "gemini-pro"
 
     def test_former_ids_are_what_they_have_become(self) -> None:
         for former in ("bedrock-claude3", "bedrock-mistral", "bedrock-llama3"):
