@@ -12,7 +12,7 @@ from gateway.moving.move import Move, create_with_times
 from gateway.moving.source import KeyRow
 
 GRANTS = "eiai_key_model"
-KEYS_PER_BATCH = 200
+KEYS_PER_BATCH = 100
 
 
 def move_keys(move: Move) -> None:

@@ -326,3 +326,25 @@ def test_two_imports_at_once_are_refused(world: World, move_in: Mover, monkeypat
         with pytest.raises(CommandError, match="Another import"):
             move_in()
     move_in()
+
+
+def test_a_secret_that_was_changed_there_is_not_taken_over(world: World, move_in: Mover) -> None:
+    """It may have been changed here, because somebody else had it."""
+    move_in()
+    move_in.secrets.append("br-" + "n" * 29)
+    set_key(world, "alice", api_key=move_in.secrets[-1])
+    reasons = move_in.reasons(move_in())
+    assert reasons["eiai_key: its secret there is another one by now; here it has the one it came with"] == [
+        world.ids["alice"]
+    ]
+    assert keys.find(move_in.secrets[-1]) is None
+    assert keys.find(move_in.secrets[0]) == key_here("alice")
+
+
+def test_a_key_that_was_revoked_here_stays_so(world: World, move_in: Mover) -> None:
+    move_in()
+    keys.revoke(key=key_here("alice"))
+    set_key(world, "alice", total_fee=6, name="Alice", role="admin", month_quota=99)
+    move_in()
+    alice = key_here("alice")
+    assert (alice.is_active, alice.role, alice.month_quota, alice.spent) == (False, "user", 10, 6)

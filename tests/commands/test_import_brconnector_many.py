@@ -59,7 +59,8 @@ def served(request: pytest.FixtureRequest, brconnector_server: PostgresServer) -
     gateway = ServedGateway(url)
     gateway.manage("migrate", "-v0")
     yield gateway
-    gateway.stop()
+    if gateway.process:
+        gateway.kill()
 
 
 def start(served: ServedGateway, source: BRConnectorDatabase, *options: str) -> subprocess.Popen[str]:
