@@ -286,6 +286,11 @@ class TestKinds:
         assert shown == {"title": "发生错误", "text": "Feishu refused with code 230001 (status 400)."}
         assert chat.feishu.violations.pop().startswith("no such file")
 
+    def test_a_key_with_slashes_leads_to_no_other_method(self, chat: Chat) -> None:
+        chat.ask(content={"image_key": "../../../../../contact/v3/users"}, message_type="image", message_id="om/../x")
+        violation = chat.feishu.violations.pop()
+        assert "/messages/om%2F..%2Fx/resources/..%2F..%2F..%2F..%2F..%2Fcontact%2Fv3%2Fusers?" in violation
+
     def test_lark_is_the_same_at_another_address(self, chat: Chat) -> None:
         with FakeFeishu() as lark:
             chat.change(baseURL=lark.origin, appSecret=feishu.APP_SECRET)

@@ -17,6 +17,7 @@ JSON = dict[str, Any]
 IV_BYTES = 16
 BLOCK_BITS = 128
 OLDEST_SECONDS = 8 * 3600  # the platform sends an event again for 7.1 hours; what was answered is remembered as long
+LONGEST_TIME = 20
 CANT_OPEN = "The body can't be decrypted."
 
 
@@ -69,7 +70,7 @@ def event_of(body: JSON, *, app_id: str, now: float) -> Event:
         return Event(key_in(body, "uuid"), text_in(event, "type"), event)
     if text_in(body, "header", "app_id", is_optional=True) not in ("", app_id):
         raise Forged("The event is another app's.")
-    _check_age(text_in(body, "header", "create_time", is_optional=True), now)
+    _check_age(text_in(body, "header", "create_time", is_optional=True, most=LONGEST_TIME), now)
     return Event(key_in(body, "header", "event_id"), text_in(body, "header", "event_type"), event)
 
 

@@ -186,6 +186,12 @@ class TestForged:
         body["header"]["create_time"] = str(int((time.time() - 9 * 3600) * 1000))
         refused(tell(body), 401, "The event is too old.")
 
+    @pytest.mark.parametrize("digits", [21, 400, 5000])
+    def test_a_time_that_is_too_long_to_be_one(self, bot: Bot, digits: int) -> None:
+        body = message_event()
+        body["header"]["create_time"] = "9" * digits
+        refused(tell(body), 400, "header.create_time must be a text of at most 20 characters.")
+
     def test_the_verification_token_counts_where_there_is_one(self, bot: Bot) -> None:
         config = {**managing.shown(bot), "verificationToken": "verification-token"}
         managing.change(bot=bot, config=config)
