@@ -22,7 +22,7 @@ def to_units(amount: Decimal | int | str) -> int:
     """USD to whole units; raises ValueError for what is no number, too precise or too large."""
     try:
         value = Decimal(amount)
-        if abs(value) > LIMIT_USD:
+        if value.copy_abs() > LIMIT_USD:  # abs() overflows where the exponent is endless
             raise ValueError(f"an amount is at most {LIMIT_USD} USD")
         units = value.quantize(_QUANTUM, rounding=ROUND_HALF_EVEN)
     except InvalidOperation:

@@ -22,7 +22,10 @@ def test_a_third_of_a_cent_survives_a_thousand_additions(db: None) -> None:
     assert ApiKey.objects.aggregate(sum=Sum("month_quota"))["sum"] == total
 
 
-@pytest.mark.parametrize("wrong", ["x", "", "0.00000000001", "1e30", "NaN", "Infinity", "-Infinity", "1e-11"])
+@pytest.mark.parametrize(
+    "wrong",
+    ["x", "", "0.00000000001", "1e30", "NaN", "sNaN", "Infinity", "-Infinity", "1e-11", "1e1000000", "-1e1000000"],
+)
 def test_what_is_no_amount_is_refused(wrong: str) -> None:
     with pytest.raises(ValueError):
         money.to_units(wrong)
