@@ -159,8 +159,10 @@ class GuardedPool(HTTPConnectionPool):
         try:
             return self._exchange(connection, timeout, method, url, body, headers)
         except BaseException:
+            # Not to be used again, closed or not: what was not sent of a request is sent before the next one's.
             connection.close()
-            self._put_conn(connection)
+            timeout.token.unbind()
+            self._put_conn(None)
             raise
 
     def _exchange(

@@ -259,6 +259,15 @@ def test_a_malformed_header_does_not_show_the_key(transport: Transport, openai: 
     assert caught.value.__suppress_context__
 
 
+def test_half_a_request_does_not_travel_to_the_next_caller(transport: Transport, openai: FakeOpenAI) -> None:
+    headers = {"Authorization": "Bearer sk-canary", "X-Whose": "the first one's", "X-Bad": "a\r\nb"}
+    with pytest.raises(Unavailable, match="malformed"):
+        transport.send("POST", f"{openai.base_url}/chat/completions", headers, b"{}", PATIENT)
+    post(transport, openai, "echo").read()
+    seen = openai.seen[-1].headers
+    assert seen["Authorization"] == f"Bearer {openai.key}" and "X-Whose" not in seen
+
+
 # The four timers
 
 
