@@ -53,6 +53,27 @@ class Thread(Row):
         return self.prompt[:60] or f"Thread {self.pk}"
 
 
+class IdempotentCall(models.Model):
+    """An Idempotency-Key of a caller, and what was answered to it: the same again within a day is not called twice."""
+
+    api_key = models.ForeignKey(ApiKey, models.CASCADE, related_name="+")
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64, help_text="Of the path and the body, in hex.")
+    request_id = models.CharField(max_length=64, help_text="Of the charge that pays for it.")
+    status = models.PositiveSmallIntegerField(null=True, help_text="Of the answer; empty while it is being made.")
+    content_type = models.CharField(max_length=255, blank=True)
+    headers = models.JSONField(default=dict)
+    body = models.BinaryField(null=True, help_text="What was answered, compressed.")
+    created_at = models.DateTimeField(db_default=Now(), editable=False, db_index=True)
+
+    class Meta:
+        default_permissions = ()
+        constraints = (models.UniqueConstraint(fields=["api_key", "key"], name="idempotentcall_once"),)
+
+    def __str__(self) -> str:
+        return self.key
+
+
 class BotPlatform(models.TextChoices):
     FEISHU = "feishu", "Feishu or Lark"
     SLACK = "slack", "Slack"

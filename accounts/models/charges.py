@@ -1,9 +1,11 @@
 """The ledger: one Charge for each admitted call, from its hold to its fee."""
 
 import uuid
+from decimal import Decimal
+from typing import Any
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
 
 from accounts.models.keys import ApiKey
 from common.models import Row
@@ -58,6 +60,10 @@ def _price(help_text: str = "USD per million tokens, when it was called.") -> Mo
     return MoneyField(null=True, help_text=help_text)
 
 
+def _list(help_text: str) -> "models.JSONField[list[Any], list[Any]]":
+    return models.JSONField(default=list, db_default=Value([], models.JSONField()), help_text=help_text)
+
+
 class Charge(Row):
     """One weighed call, with all that is needed to compute its fee again by hand."""
 
@@ -91,6 +97,12 @@ class Charge(Row):
     price_out = _price()
     price_cached_read = _price()
     price_cached_write = _price()
+    price_ratio = models.DecimalField(
+        max_digits=8, decimal_places=4, default=Decimal(1), db_default=Decimal(1), help_text="Is in the prices already."
+    )
+    buckets = _list("What else it used: [name, quantity, price in 10^-10 USD per million]. In no other figure here.")
+    tags = _list("The caller's own.")
+    limits = _list("What it counted against, before and after.")
     prompt_bound = models.PositiveIntegerField(help_text="Prompt tokens that the hold covered.")
     output_bound = models.PositiveIntegerField(help_text="Answer tokens that the hold covered.")
     hold = MoneyField(help_text="Set aside while it ran.")
