@@ -19,6 +19,20 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AlterField(
+            model_name='charge',
+            name='key',
+            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='charges', to='accounts.apikey'),
+        ),
+        migrations.AddField(
+            model_name='charge',
+            name='group_id',
+            field=models.BigIntegerField(db_default=0, default=0, help_text="The key's group when it was called; 0: none."),
+        ),
+        migrations.AddIndex(
+            model_name='charge',
+            index=models.Index(condition=models.Q(('settled_at__isnull', False)), fields=['settled_at'], name='charge_by_end'),
+        ),
         migrations.AddField(
             model_name='charge',
             name='buckets',
@@ -158,7 +172,7 @@ class Migration(migrations.Migration):
                 ('provider_name', models.CharField(max_length=255)),
                 ('tags', models.CharField(blank=True, db_default='', help_text='In order, with commas between.', max_length=500)),
                 ('calls', models.BigIntegerField(db_default=0, default=0)),
-                ('failed', models.BigIntegerField(db_default=0, default=0, help_text='Those that did not end well.')),
+                ('failed', models.BigIntegerField(db_default=0, default=0, help_text='Those that failed here or at the upstream.')),
                 ('input_tokens', models.BigIntegerField(db_default=0, default=0)),
                 ('cached_read_tokens', models.BigIntegerField(db_default=0, default=0)),
                 ('cached_write_tokens', models.BigIntegerField(db_default=0, default=0)),

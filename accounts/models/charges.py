@@ -68,7 +68,8 @@ class Charge(Row):
     """One weighed call, with all that is needed to compute its fee again by hand."""
 
     request_id = models.CharField(max_length=64, unique=True, help_text="The x-request-id of the answer.")
-    key = models.ForeignKey(ApiKey, models.PROTECT, related_name="charges")
+    key = models.ForeignKey(ApiKey, models.PROTECT, related_name="charges", db_index=False)  # charge_by_key is one
+    group_id = models.BigIntegerField(default=0, db_default=0, help_text="The key's group when it was called; 0: none.")
     worker = models.ForeignKey(Worker, models.SET_NULL, null=True, related_name="charges", db_constraint=False)
     endpoint = models.CharField(max_length=32, help_text="Such as chat, completion or embedding.")
     is_stream = models.BooleanField(default=False)
@@ -121,7 +122,9 @@ class Charge(Row):
     class Meta:
         ordering = ("-id",)
         indexes = (
-            models.Index(fields=["created_at"], name="charge_by_time"),  # the dashboard's days
+            models.Index(fields=["created_at"], name="charge_by_time"),  # the console's filter by days
+            # Parts of days in reports, and days that are added up anew. Partial: written once, when the call is over.
+            models.Index(fields=["settled_at"], condition=Q(settled_at__isnull=False), name="charge_by_end"),
             models.Index(fields=["key", "-id"], name="charge_by_key"),  # a key's own list
             # Partial: the sweep looks only at the few that run.
             models.Index(fields=["worker"], condition=Q(state="held"), name="charge_held_by_worker"),

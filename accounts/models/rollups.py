@@ -11,8 +11,8 @@ def _count() -> "models.BigIntegerField[int, int]":
 
 
 class DayOfSpend(models.Model):
-    """What one key's settled calls to one model on one provider, with the same tags, came to on one day (of settling,
-    in the configured zone)."""
+    """What one key's calls to one model on one provider, with the same tags, came to on the day they were over (settled
+    or released, in the configured zone)."""
 
     day = models.DateField()
     key = models.ForeignKey(ApiKey, models.PROTECT, related_name="days")
@@ -21,7 +21,7 @@ class DayOfSpend(models.Model):
     provider_name = models.CharField(max_length=255)
     tags = models.CharField(max_length=500, blank=True, db_default="", help_text="In order, with commas between.")
     calls = _count()
-    failed = models.BigIntegerField(default=0, db_default=0, help_text="Those that did not end well.")
+    failed = models.BigIntegerField(default=0, db_default=0, help_text="Those that failed here or at the upstream.")
     input_tokens = _count()
     cached_read_tokens = _count()
     cached_write_tokens = _count()
