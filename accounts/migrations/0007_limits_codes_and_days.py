@@ -115,7 +115,7 @@ class Migration(migrations.Migration):
                 ('starts_at', models.DateTimeField(db_index=True)),
                 ('used', models.BigIntegerField(db_default=0, default=0, help_text='10^-10 USD, or a count.')),
                 ('held', models.BigIntegerField(db_default=0, default=0, help_text='By calls that run.')),
-                ('limit', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.CASCADE, related_name='counters', to='accounts.limit')),
+                ('limit', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='counters', to='accounts.limit')),
             ],
             options={
                 'default_permissions': (),

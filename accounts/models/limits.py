@@ -54,6 +54,8 @@ class Action(models.TextChoices):
     OBSERVE = "observe", "Count only"
 
 
+# What a limit counts: another of these would go on from counts of something else.
+COUNTED_BY = ("subject", "key_id", "group_id", "provider_id", "value", "metric", "window", "is_sliding")
 # Which column names one subject; the others are told by `value`.
 SUBJECT_COLUMNS = {Subject.KEY: "key", Subject.GROUP: "group", Subject.PROVIDER: "provider"}
 NAMED_BY_VALUE = (Subject.EMAIL, Subject.MODEL, Subject.TAG)
@@ -115,6 +117,8 @@ class Limit(ConfigRow):
         return to_units(self.most_cost) if self.metric == Metric.COST else int(self.most_count or 0)
 
     def clean(self) -> None:
+        if self.metric == Metric.PARALLEL:
+            self.window = Window.TOTAL  # there is no time in which calls run at the same time
         errors: dict[str, Any] = {}
         if (self.most_cost is None) == (self.metric == Metric.COST):
             errors["most_cost"] = "Give an amount in USD for a limit of cost, and none for another."
@@ -125,10 +129,18 @@ class Limit(ConfigRow):
                 errors[column] = "The limit is about something else."
         if self.value and self.subject not in NAMED_BY_VALUE:
             errors["value"] = "This is for an e-mail address, a model or a tag."
+        if self.is_sliding and self.window == Window.TOTAL:
+            errors["is_sliding"] = "Only what has a window can slide."
+        if self.pk and self._counts_otherwise():
+            errors["subject"] = "What a limit counts can't be changed: remove it and make another one."
         if not _are_percents(self.thresholds):
             errors["thresholds"] = f"Give a list of whole numbers from 1 to {MOST_PERCENT}, such as [80, 100]."
         if errors:
             raise ValidationError(errors)
+
+    def _counts_otherwise(self) -> bool:
+        stored = Limit.objects.filter(pk=self.pk).values(*COUNTED_BY).first()
+        return stored is not None and any(stored[name] != getattr(self, name) for name in COUNTED_BY)
 
 
 def _are_percents(value: Any) -> bool:
@@ -139,8 +151,9 @@ def _are_percents(value: Any) -> bool:
 class LimitCounter(models.Model):
     """What has been used of a limit in one window, by one of those that it counts apart."""
 
-    # Without a constraint: a limit that is removed in the middle of a call must not stop its settlement.
-    limit = models.ForeignKey(Limit, models.CASCADE, related_name="counters", db_constraint=False)
+    # Stays when the limit is removed: calls that run are settled on it, and no two transactions take its locks in
+    # different order. What nobody holds any more is pruned.
+    limit = models.ForeignKey(Limit, models.DO_NOTHING, related_name="counters", db_constraint=False)
     member = models.CharField(max_length=255, blank=True, help_text="Whose, where each has a count of its own.")
     starts_at = models.DateTimeField(db_index=True)
     used = models.BigIntegerField(default=0, db_default=0, help_text="10^-10 USD, or a count.")
