@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from accounts.errors import Refused, StaleResolution
 from accounts.models import Outcome, State, UsageSource
+from accounts.services import rollups
 from accounts.services.ledger import sql
 from accounts.services.ledger.decisions import admit, first_of_month, settle, take_back
 from accounts.services.ledger.types import (
@@ -41,6 +42,8 @@ class Batch:
         self.admitted: list[Row] = []
         self.settled_here: list[Row] = []
         self.settled_elsewhere: list[Row] = []
+        self.over: list[int] = []  # charges that end here, for their day's spend
+        self.taken_back: list[int] = []
 
     def run(self, requests: Sequence[Request]) -> list[Result]:
         """Commit all of them; each gets its own result, in the same order. Raises what the database raises."""
@@ -50,7 +53,9 @@ class Batch:
             for account in self.accounts.values():
                 account.turn_month(self.month)
             results = [self._decide(request) for request in requests]
+            rollups.take_back(self.connection, self.taken_back)  # before they are written anew
             self._write()
+            rollups.add(self.connection, self.over, self.now)
             self._record([result for result in results if isinstance(result, Settled)])
         return results
 
@@ -76,7 +81,8 @@ class Batch:
         where = _names(deployment)
         nothing_yet = (1, "", 0, 0, 0, 0, 0, UsageSource.NONE.value)
         bounds = (request.prompt_bound, admitted.output_bound, admitted.hold)
-        return (*identity, *start, *state, *where, *nothing_yet, *astuple(deployment.prices), *bounds, 0, 0, 0, 0)
+        costs = (0, 0, 0, 0, request.group_id or 0)
+        return (*identity, *start, *state, *where, *nothing_yet, *astuple(deployment.prices), *bounds, *costs)
 
     def _settle(self, request: Settlement) -> Settled:
         row = self.holds.pop(request.request_id, None)
@@ -90,6 +96,7 @@ class Batch:
                 return Settled(request)  # two sweeps at once
             # A sweep took this process for dead and guessed; it lives and knows.
             take_back(account, month, quota_fee, balance_fee)
+            self.taken_back.append(charge_id)
             hold = 0
         used = request.deployment.prices if request.deployment else Prices(*prices)
         split = settle(request, account, hold, used)
@@ -111,6 +118,7 @@ class Batch:
         return (*story, *counts, request.usage_source.value)
 
     def _keep(self, request: Settlement, charge_id: int, row: Row, account: Account) -> None:
+        self.over.append(charge_id)
         after = (account.month, account.month_quota, account.month_fee, account.balance)
         row = (*row, *after, request.first_byte_ms, request.total_ms, self.stamp)
         if request.deployment is None:

@@ -32,7 +32,7 @@ ADMISSION_COLUMNS = columns(
     "uuid created_at updated_at request_id key_id worker_id endpoint is_stream state outcome error "
     "model_id provider_id model_name provider_name upstream_name attempts route input_tokens cached_read_tokens "
     "cached_write_tokens output_tokens reasoning_tokens usage_source price_in price_out price_cached_read "
-    "price_cached_write prompt_bound output_bound hold fee quota_fee balance_fee shortfall"
+    "price_cached_write prompt_bound output_bound hold fee quota_fee balance_fee shortfall group_id"
 )
 SETTLEMENT_COLUMNS = columns(
     "updated_at state outcome error attempts route input_tokens cached_read_tokens cached_write_tokens output_tokens "
@@ -51,20 +51,26 @@ def _places(values: Sequence[Any]) -> str:
 
 @dataclass(frozen=True)
 class Insert:
-    """Rows for a table. `json_names`: the columns whose values are JSON already."""
+    """Rows for a table. `json_names`: the columns whose values are JSON already. `on_conflict`: what becomes of a row
+    that is there already; empty: an error."""
 
     table: str
     names: tuple[str, ...]
     json_names: frozenset[str] = frozenset()
+    on_conflict: str = ""
 
     @cached_property
     def for_one_row(self) -> str:
-        return f"INSERT INTO {self.table} ({', '.join(self.names)}) VALUES ({_places(self.names)})"
+        return f"INSERT INTO {self.table} ({', '.join(self.names)}) VALUES ({_places(self.names)}){self._conflict}"
 
     @cached_property
     def for_json(self) -> str:
         names = ", ".join(self.names)
-        return f"INSERT INTO {self.table} ({names}) SELECT {names} FROM {_rows_of(self.table)}"
+        return f"INSERT INTO {self.table} ({names}) SELECT {names} FROM {_rows_of(self.table)}{self._conflict}"
+
+    @property
+    def _conflict(self) -> str:
+        return f" ON CONFLICT {self.on_conflict}" if self.on_conflict else ""
 
 
 @dataclass(frozen=True)
