@@ -3,13 +3,13 @@
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import models
+from django.core.validators import MinValueValidator
+from django.db import models, transaction
 
 from common.fields import SentJSON
 from common.models import ConfigQuerySet, ConfigRow
-from common.money import MoneyField
 from providers import catalog, policies, sensitive
+from providers.models.prices import PRICE_FIELDS, never_negative, note_change, price, prices_in
 from providers.models.providers import MASKED, Provider, metadata
 from providers.policies import ReasoningEffort
 
@@ -48,7 +48,6 @@ LISTS = {
     "abilities": 'abilities, such as ["vision", "func_call"]',
     **dict.fromkeys(("fallbacks", "context_fallbacks", "filter_fallbacks"), MODEL_NAMES),
 }
-PRICE_FIELDS = ("price_in", "price_out", "price_cached_read", "price_cached_write")
 
 
 class AIModelQuerySet(ConfigQuerySet["AIModel"]):
@@ -65,12 +64,6 @@ def _ceiling(verbose_name: str) -> "models.PositiveIntegerField[int | None, int 
     return models.PositiveIntegerField(
         verbose_name, null=True, blank=True, validators=[MinValueValidator(1)], help_text="Empty: no ceiling."
     )
-
-
-def _price(verbose_name: str, help_text: str = "USD per million tokens.") -> MoneyField:
-    # The ceiling keeps the cost of the largest call that can be counted within 64 bits.
-    bounds = [MinValueValidator(0), MaxValueValidator(10_000)]
-    return MoneyField(verbose_name, null=True, blank=True, validators=bounds, help_text=help_text)
 
 
 class AIModel(ConfigRow):
@@ -100,10 +93,15 @@ class AIModel(ConfigRow):
         help_text="For calls that don't say. Empty: as the vendor has it.",
     )
     is_multimodal = models.BooleanField("multimodal", default=False, help_text="Takes images.")
-    price_in = _price("input price", "USD per million tokens. Empty: unknown, so its calls cost nothing here.")
-    price_out = _price("output price")
-    price_cached_read = _price("cached read price", "Empty: the input price.")
-    price_cached_write = _price("cached write price", "Empty: the input price.")
+    price_in = price("input price", "USD per million tokens. 0: free. Empty: unknown; calls are counted, not charged.")
+    price_out = price("output price", "USD per million tokens. 0: free. Empty: unknown.")
+    price_cached_read = price("cached read price", "Empty: the input price.")
+    price_cached_write = price("cached write price", "Empty: the input price.")
+    follows_list = models.BooleanField(
+        "price from the public list",
+        default=False,
+        help_text="`manage.py sync_prices` may change it. A price that is changed by hand unticks this.",
+    )
     context_length = models.PositiveIntegerField(null=True, blank=True, help_text="Tokens of prompt and answer.")
     max_output = models.PositiveIntegerField(null=True, blank=True, help_text="Tokens of one answer, at most.")
     weight = models.PositiveSmallIntegerField(
@@ -145,15 +143,7 @@ class AIModel(ConfigRow):
         ordering = ("name", "priority", "id")
         constraints = (
             models.UniqueConstraint(fields=["provider", "kind", "name"], name="aimodel_name_per_provider"),
-            models.CheckConstraint(
-                condition=models.Q(
-                    *(
-                        models.Q(**{f"{price}__gte": 0}) | models.Q(**{f"{price}__isnull": True})
-                        for price in PRICE_FIELDS
-                    )
-                ),
-                name="aimodel_prices_not_negative",
-            ),
+            models.CheckConstraint(condition=never_negative(PRICE_FIELDS), name="aimodel_prices_not_negative"),
         )
 
     def __str__(self) -> str:
@@ -192,5 +182,11 @@ class AIModel(ConfigRow):
         return self.price_in is not None and self.price_out is not None
 
     def save(self, *args: Any, **kwargs: Any) -> None:
+        """Every way to edit a price ends here, so its history is kept here: re-rating needs what held before."""
         self.upstream_name = self.upstream_name or self.name
-        super().save(*args, **kwargs)
+        before = None if self._state.adding else type(self).objects.filter(pk=self.pk).first()
+        with transaction.atomic():
+            if before is not None and (old := prices_in(before)) != (new := prices_in(self)):
+                self.follows_list = self.follows_list and not before.follows_list
+                note_change(self, old, new)
+            super().save(*args, **kwargs)
