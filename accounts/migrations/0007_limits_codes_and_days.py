@@ -36,7 +36,24 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='charge',
             name='buckets',
-            field=models.JSONField(db_default=models.Value([], models.JSONField()), default=list, help_text='What else it used: [name, quantity, price in 10^-10 USD per million]. In no other figure here.'),
+            field=models.JSONField(db_default=models.Value([], models.JSONField()), default=list, help_text='Parts of these tokens with a price of their own, and requests: [name, quantity, price in 10^-10 USD per million]. A price of null: the usual one of those tokens.'),
+        ),
+        migrations.AddField(
+            model_name='charge',
+            name='corrects',
+            field=models.ForeignKey(db_index=False, help_text='The call that was rated anew. The fee is what that changed; below zero: given back.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='corrections', to='accounts.charge'),
+        ),
+        migrations.RemoveConstraint(
+            model_name='charge',
+            name='charge_not_negative',
+        ),
+        migrations.AddConstraint(
+            model_name='charge',
+            constraint=models.CheckConstraint(condition=models.Q(('hold__gte', 0), models.Q(('fee__gte', 0), ('corrects__isnull', False), _connector='OR')), name='charge_not_negative'),
+        ),
+        migrations.AddIndex(
+            model_name='charge',
+            index=models.Index(condition=models.Q(('corrects__isnull', False)), fields=['corrects'], name='charge_correction'),
         ),
         migrations.AddField(
             model_name='charge',

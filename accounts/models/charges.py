@@ -101,7 +101,18 @@ class Charge(Row):
     price_ratio = models.DecimalField(
         max_digits=8, decimal_places=4, default=Decimal(1), db_default=Decimal(1), help_text="Is in the prices already."
     )
-    buckets = _list("What else it used: [name, quantity, price in 10^-10 USD per million]. In no other figure here.")
+    buckets = _list(
+        "Parts of these tokens with a price of their own, and requests: [name, quantity, price in 10^-10 USD per"
+        " million]. A price of null: the usual one of those tokens."
+    )
+    corrects = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        null=True,
+        related_name="corrections",
+        db_index=False,
+        help_text="The call that was rated anew. The fee is what that changed; below zero: given back.",
+    )
     tags = _list("The caller's own.")
     limits = _list("What it counted against, before and after.")
     prompt_bound = models.PositiveIntegerField(help_text="Prompt tokens that the hold covered.")
@@ -126,11 +137,15 @@ class Charge(Row):
             # Parts of days in reports, and days that are added up anew. Partial: written once, when the call is over.
             models.Index(fields=["settled_at"], condition=Q(settled_at__isnull=False), name="charge_by_end"),
             models.Index(fields=["key", "-id"], name="charge_by_key"),  # a key's own list
+            # Partial: what was rated anew is looked up by the call, and there is little of it.
+            models.Index(fields=["corrects"], condition=Q(corrects__isnull=False), name="charge_correction"),
             # Partial: the sweep looks only at the few that run.
             models.Index(fields=["worker"], condition=Q(state="held"), name="charge_held_by_worker"),
         )
         constraints = (
-            models.CheckConstraint(condition=Q(hold__gte=0) & Q(fee__gte=0), name="charge_not_negative"),
+            models.CheckConstraint(
+                condition=Q(hold__gte=0) & (Q(fee__gte=0) | Q(corrects__isnull=False)), name="charge_not_negative"
+            ),
             models.CheckConstraint(
                 condition=Q(fee=models.F("quota_fee") + models.F("balance_fee")), name="charge_fee_is_its_parts"
             ),
