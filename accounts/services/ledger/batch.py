@@ -6,6 +6,7 @@ from dataclasses import astuple
 from datetime import datetime
 from typing import Any
 
+import orjson
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
@@ -81,7 +82,7 @@ class Batch:
         where = _names(deployment)
         nothing_yet = (1, "", 0, 0, 0, 0, 0, UsageSource.NONE.value)
         bounds = (request.prompt_bound, admitted.output_bound, admitted.hold)
-        costs = (0, 0, 0, 0, request.group_id or 0)
+        costs = (0, 0, 0, 0, request.group_id or 0, str(request.price_ratio))
         return (*identity, *start, *state, *where, *nothing_yet, *astuple(deployment.prices), *bounds, *costs)
 
     def _settle(self, request: Settlement) -> Settled:
@@ -125,7 +126,8 @@ class Batch:
             self.settled_here.append((*row, charge_id))
         else:
             where = (*_names(request.deployment), *astuple(request.deployment.prices))
-            self.settled_elsewhere.append((*row, *where, charge_id))
+            apart = orjson.dumps(request.tokens.apart).decode()
+            self.settled_elsewhere.append((*row, *where, apart, charge_id))
 
     def _write(self) -> None:
         for statement, rows in (

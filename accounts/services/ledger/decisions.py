@@ -45,12 +45,13 @@ def _usable(account: Account | None, now: datetime) -> Account:
 
 def hold_for(admission: Admission, output: int) -> int:
     """What a call with so many answer tokens may cost at most, in units."""
-    return cost_units(((admission.prompt_bound, admission.hold_price_in), (output, admission.hold_price_out)))
+    prices = (admission.hold_price_in, admission.hold_price_out, admission.hold_price_request)
+    return cost_units(tuple(zip((admission.prompt_bound, output, 1), prices, strict=True)))
 
 
 def _affordable_output(admission: Admission, free: int) -> int:
     """The most answer tokens that `free` covers beside the prompt, a whole number for each choice."""
-    prompt_cost = admission.prompt_bound * admission.hold_price_in
+    prompt_cost = admission.prompt_bound * admission.hold_price_in + admission.hold_price_request
     # cost_units rounds half up, so this is the largest output whose rounded cost is still within `free`.
     rest = (free + 1) * TOKENS_PER_PRICE - 1 - TOKENS_PER_PRICE // 2 - prompt_cost
     each = rest // admission.hold_price_out // admission.choices if admission.hold_price_out else 0

@@ -32,7 +32,7 @@ ADMISSION_COLUMNS = columns(
     "uuid created_at updated_at request_id key_id worker_id endpoint is_stream state outcome error "
     "model_id provider_id model_name provider_name upstream_name attempts route input_tokens cached_read_tokens "
     "cached_write_tokens output_tokens reasoning_tokens usage_source price_in price_out price_cached_read "
-    "price_cached_write prompt_bound output_bound hold fee quota_fee balance_fee shortfall group_id"
+    "price_cached_write prompt_bound output_bound hold fee quota_fee balance_fee shortfall group_id price_ratio"
 )
 SETTLEMENT_COLUMNS = columns(
     "updated_at state outcome error attempts route input_tokens cached_read_tokens cached_write_tokens output_tokens "
@@ -41,7 +41,7 @@ SETTLEMENT_COLUMNS = columns(
 )
 DEPLOYMENT_COLUMNS = columns(
     "model_id provider_id model_name provider_name upstream_name price_in price_out price_cached_read "
-    "price_cached_write"
+    "price_cached_write buckets"
 )
 
 
@@ -101,7 +101,7 @@ def _rows_of(table: str) -> str:
 
 INSERT_CHARGE = Insert(CHARGES, ADMISSION_COLUMNS)
 SETTLE_CHARGE = Update(CHARGES, SETTLEMENT_COLUMNS)
-SETTLE_CHARGE_ELSEWHERE = Update(CHARGES, (*SETTLEMENT_COLUMNS, *DEPLOYMENT_COLUMNS))
+SETTLE_CHARGE_ELSEWHERE = Update(CHARGES, (*SETTLEMENT_COLUMNS, *DEPLOYMENT_COLUMNS), frozenset({"buckets"}))
 UPDATE_ACCOUNT = Update(KEYS, ("month", "month_fee", "balance", "held", "spent", "last_used_at"))
 
 

@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any, Protocol
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from accounts.models import Outcome, UsageSource
 from common.money import cost_units
+
+ONE = Decimal(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,15 +24,30 @@ class Prices:
     cached_write: int | None = None
 
 
+# What may have a price of its own, and which count it is a part of: None, of none.
+WHOLES = {
+    "cached_write_1h": "cached_write",
+    "reasoning": "output",
+    "image_in": "input",
+    "image_out": "output",
+    "audio_in": "input",
+    "audio_out": "output",
+    "request": None,
+}
+Bucket = tuple[str, int, int | None]  # name, quantity, price in units per million; None: its whole's price
+
+
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Disjoint counts, but for `reasoning`, which is a part of `output`."""
+    """Disjoint counts, but for `reasoning`, which is a part of `output`. `apart`: parts of these counts that are told
+    apart, disjoint as well, and requests."""
 
     input: int = 0
     cached_read: int = 0
     cached_write: int = 0
     output: int = 0
     reasoning: int = 0
+    apart: tuple[Bucket, ...] = ()
 
     @property
     def prompt(self) -> int:
@@ -40,14 +58,18 @@ class Tokens:
         price_in = prices.input or 0
         cached_read = price_in if prices.cached_read is None else prices.cached_read
         cached_write = price_in if prices.cached_write is None else prices.cached_write
-        return cost_units(
-            (
-                (self.input, price_in),
-                (self.cached_read, cached_read),
-                (self.cached_write, cached_write),
-                (self.output, prices.output or 0),
-            )
+        counted = (
+            (self.input, price_in),
+            (self.cached_read, cached_read),
+            (self.cached_write, cached_write),
+            (self.output, prices.output or 0),
         )
+        if not self.apart:
+            return cost_units(counted)
+        usual = {"input": price_in, "cached_write": cached_write, "output": prices.output or 0, None: 0}
+        # A part costs its own price instead of its whole's.
+        own = ((count, price - usual[WHOLES[name]]) for name, count, price in self.apart if price is not None)
+        return cost_units((*counted, *own))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +109,8 @@ class Admission:
     hold_price_in: int
     hold_price_out: int
     can_lower_output: bool
+    hold_price_request: int = 0
+    price_ratio: Decimal = ONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +128,8 @@ class Admitted:
 class Settlement:
     """How a call ended. Settling the same request twice does nothing the second time.
 
-    `deployment` is None when the call was served by the one that the hold was written with.
+    `deployment` is None when the call was served by the one that the hold was written with, at the prices written
+    with it, and nothing of it is told apart.
     """
 
     request_id: str
