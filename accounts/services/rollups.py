@@ -8,6 +8,7 @@ order: keys, then days; two transactions that write the same row have the same k
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from typing import Any
 
 from django.db import connection, transaction
@@ -25,18 +26,22 @@ FAILED = (Outcome.UPSTREAM_ERROR, Outcome.GATEWAY_ERROR, Outcome.SERVER_STOPPED)
 
 GROUPS = ("day", "key_id", "group_id", "model_name", "provider_name", "tags")
 TOKENS = ("input_tokens", "cached_read_tokens", "cached_write_tokens", "output_tokens", "reasoning_tokens")
-SUMS = (*TOKENS, "fee", "quota_fee", "balance_fee", "shortfall")
-COUNTS = ("calls", "failed", *SUMS)
+MONEY = ("fee", "quota_fee", "balance_fee", "shortfall")
+COUNTS = ("calls", "failed", *TOKENS, *MONEY)
 COLUMNS = ", ".join((*GROUPS, *COUNTS))
 
 _FAILED = ", ".join(f"'{outcome.value}'" for outcome in FAILED)
-_SUMS = ", ".join(f"{{sign}}SUM({sum})" for sum in ("1", f"CASE WHEN outcome IN ({_FAILED}) THEN 1 ELSE 0 END", *SUMS))
+# A correction of a charge is no call, and moves nothing but money.
+_CALL = "CASE WHEN corrects_id IS NULL THEN {} ELSE 0 END"
+_OF_CALLS = ("1", f"CASE WHEN outcome IN ({_FAILED}) THEN 1 ELSE 0 END", *TOKENS)
+_SUMS = ", ".join(f"{{sign}}SUM({each})" for each in (*map(_CALL.format, _OF_CALLS), *MONEY))
 # In the order of their bytes, in both databases.
 _TAGS = {
     "sqlite": "(SELECT group_concat(value, ',') FROM (SELECT value FROM json_each({table}.tags) ORDER BY value))",
     "postgresql": """(SELECT string_agg(value, ',' ORDER BY value COLLATE "C")
                       FROM jsonb_array_elements_text({table}.tags) AS value)""",
 }
+_NOTHING = " AND ".join(f"{name} = 0" for name in COUNTS)
 _NO_TAGS = {"sqlite": "'[]'", "postgresql": "'[]'::jsonb"}
 
 
@@ -54,7 +59,7 @@ def take_back(database: BaseDatabaseWrapper, charge_ids: Sequence[int]) -> None:
     for day, ids in _by_day(database, charge_ids).items():
         _upsert(database, day, ids, sign="-")
         with database.cursor() as cursor:
-            cursor.execute(f"DELETE FROM {DAYS} WHERE day = %s AND calls = 0", [_date(database, day)])
+            cursor.execute(f"DELETE FROM {DAYS} WHERE day = %s AND {_NOTHING}", [_date(database, day)])
 
 
 def _by_day(database: BaseDatabaseWrapper, charge_ids: Sequence[int]) -> dict[date, list[int]]:
@@ -67,20 +72,25 @@ def _by_day(database: BaseDatabaseWrapper, charge_ids: Sequence[int]) -> dict[da
 
 
 def _upsert(database: BaseDatabaseWrapper, day: date, charge_ids: Sequence[int], sign: str) -> None:
-    changes = ", ".join(f"{name} = {DAYS}.{name} + excluded.{name}" for name in COUNTS)
-    statement = f"""INSERT INTO {DAYS} ({COLUMNS}) {_query(database, f"id IN ({_places(charge_ids)})", sign)}
-        ON CONFLICT ({", ".join(GROUPS)}) DO UPDATE SET {changes}"""
     with database.cursor() as cursor:
+        statement = _upsert_statement(database.vendor, len(charge_ids), sign)
         cursor.execute(statement, [_date(database, day), *charge_ids])
 
 
-def _query(database: BaseDatabaseWrapper, condition: str, sign: str = "") -> str:
+@cache
+def _upsert_statement(vendor: str, count: int, sign: str) -> str:
+    changes = ", ".join(f"{name} = {DAYS}.{name} + excluded.{name}" for name in COUNTS)
+    return f"""INSERT INTO {DAYS} ({COLUMNS}) {_query(vendor, f"id IN ({_places(range(count))})", sign)}
+        ON CONFLICT ({", ".join(GROUPS)}) DO UPDATE SET {changes}"""
+
+
+def _query(vendor: str, condition: str, sign: str = "") -> str:
     """What the charges that meet the condition come to, as rows of a day that is the first parameter."""
-    tags = _TAGS[database.vendor].format(table=CHARGES)
-    day = "%s::date" if database.vendor == "postgresql" else "%s"
+    tags = _TAGS[vendor].format(table=CHARGES)
+    day = "%s::date" if vendor == "postgresql" else "%s"
     return f"""
         SELECT {day}, key_id, group_id, model_name, provider_name,
-            CASE WHEN tags = {_NO_TAGS[database.vendor]} THEN '' ELSE substr({tags}, 1, {LONGEST_TAGS}) END,
+            CASE WHEN tags = {_NO_TAGS[vendor]} THEN '' ELSE substr({tags}, 1, {LONGEST_TAGS}) END,
             {_SUMS.format(sign=sign)}
         FROM {CHARGES} WHERE {condition} AND state <> 'held' GROUP BY 2, 3, 4, 5, 6 ORDER BY 2, 3, 4, 5, 6"""
 
@@ -116,7 +126,9 @@ def _rebuild(day: date, keys: Sequence[int]) -> None:
     DayOfSpend.objects.filter(day=day, key__in=keys).delete()
     condition = f"{OF_A_DAY} AND key_id IN ({_places(keys)})"
     with connection.cursor() as cursor:
-        cursor.execute(f"INSERT INTO {DAYS} ({COLUMNS}) {_query(connection, condition)}", [*_parameters(day), *keys])
+        cursor.execute(
+            f"INSERT INTO {DAYS} ({COLUMNS}) {_query(connection.vendor, condition)}", [*_parameters(day), *keys]
+        )
 
 
 def breaks() -> Iterator[tuple[date, int, int, int]]:
@@ -144,12 +156,13 @@ def _stored(day: date) -> Groups:
 
 def _summed(day: date) -> Groups:
     with connection.cursor() as cursor:
-        cursor.execute(_query(connection, OF_A_DAY), _parameters(day))
+        cursor.execute(_query(connection.vendor, OF_A_DAY), _parameters(day))
         return _groups(cursor.fetchall())
 
 
 def _groups(rows: Sequence[tuple[Any, ...]]) -> Groups:
-    return {row[1 : len(GROUPS)]: tuple(map(int, row[len(GROUPS) :])) for row in rows}
+    found = {row[1 : len(GROUPS)]: tuple(map(int, row[len(GROUPS) :])) for row in rows}
+    return {group: counts for group, counts in found.items() if any(counts)}
 
 
 def _known_days() -> tuple[date, date] | None:

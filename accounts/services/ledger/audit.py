@@ -1,13 +1,14 @@
 """Proves the ledger: every counter is recomputed from the rows it stands for, in one consistent read."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
-from django.db import connection, transaction
+from django.db import connection
 
 from accounts.models import ApiKey, Charge, Payment, Worker
+from accounts.services import rollups
 from accounts.services.ledger.types import Prices, Tokens
+from common.database import one_moment
 
 KEYS, CHARGES, PAYMENTS, WORKERS = (model._meta.db_table for model in (ApiKey, Charge, Payment, Worker))
 
@@ -59,6 +60,10 @@ RULES = (
         SELECT c.id, c.hold, 0 FROM {CHARGES} c LEFT JOIN {WORKERS} w ON w.uuid = c.worker_id
         WHERE c.state = 'held' AND w.uuid IS NULL""",
     ),
+    Rule(
+        "a charge that is over says since when",
+        f"SELECT id, 0, 1 FROM {CHARGES} WHERE state <> 'held' AND settled_at IS NULL",
+    ),
     Rule("only settled charges cost", f"SELECT id, fee, 0 FROM {CHARGES} WHERE state <> 'settled' AND fee <> 0"),
 )
 
@@ -78,8 +83,8 @@ class Break:
 
 def audit() -> list[Break]:
     """All rows that break an invariant; an empty list is the proof."""
-    with _one_moment():
-        return [*_counters(), *_fees()]
+    with one_moment():
+        return [*_counters(), *_fees(), *_days()]
 
 
 def _counters() -> Iterator[Break]:
@@ -108,21 +113,7 @@ def _fees() -> Iterator[Break]:
                     yield Break("fee + shortfall = tokens x prices", row_id, fee + shortfall, cost)
 
 
-@contextmanager
-def _one_moment() -> Iterator[None]:
-    """All queries see the ledger as it was at one moment, while calls go on being written."""
-    if connection.in_atomic_block:
-        yield
-        return
-    if connection.vendor == "sqlite":
-        connection.ensure_connection()
-        with connection.cursor() as cursor:
-            cursor.execute("BEGIN DEFERRED")
-            try:
-                yield
-            finally:
-                cursor.execute("ROLLBACK")
-        return
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        yield
+def _days() -> Iterator[Break]:
+    """What `manage.py rebuild_days` puts right: charges that the ledger did not write itself, or another TIME_ZONE."""
+    for day, key_id, found, expected in rollups.breaks():
+        yield Break(f"{day}'s spend = its charges", key_id, found, expected)
