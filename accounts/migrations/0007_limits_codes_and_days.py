@@ -232,4 +232,20 @@ class Migration(migrations.Migration):
             model_name='redemptioncode',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('payment', None), ('redeemed_at', None), ('redeemed_by', None)), models.Q(('payment__isnull', False), ('redeemed_at__isnull', False), ('redeemed_by__isnull', False)), _connector='OR'), name='redemptioncode_redeemed_whole'),
         ),
+        migrations.AddField(
+            model_name='payment',
+            name='who',
+            field=models.CharField(blank=True, db_default='', help_text='As they were called then, should they go.', max_length=255, verbose_name='made by'),
+        ),
+        migrations.CreateModel(
+            name='WrongCode',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('created_at', models.DateTimeField()),
+                ('key', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='accounts.apikey')),
+            ],
+            options={
+                'default_permissions': (),
+            },
+        ),
     ]

@@ -1,5 +1,5 @@
 from accounts.models.charges import Charge, Outcome, State, UsageSource, Worker
-from accounts.models.codes import RedemptionCode
+from accounts.models.codes import CodeState, RedemptionCode, WrongCode
 from accounts.models.keys import ApiKey, Group, GroupGrant, KeyGrant, Payment, PaymentKind, Role, Scope, User
 from accounts.models.limits import Action, Limit, LimitCounter, LimitNotice, Metric, Subject, Window
 from accounts.models.rollups import DayOfSpend
@@ -9,6 +9,7 @@ __all__ = [
     "Action",
     "ApiKey",
     "Charge",
+    "CodeState",
     "DayOfSpend",
     "Group",
     "GroupGrant",
@@ -30,4 +31,5 @@ __all__ = [
     "User",
     "Window",
     "Worker",
+    "WrongCode",
 ]

@@ -3,10 +3,18 @@
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from accounts.models.keys import ApiKey, Payment, User
 from common.models import Row
 from common.money import MoneyField
+
+
+class CodeState(models.TextChoices):
+    OPEN = "open", "Open"
+    USED = "used", "Redeemed"
+    VOID = "void", "Void"
+    EXPIRED = "expired", "Expired"
 
 
 class RedemptionCode(Row):
@@ -36,3 +44,25 @@ class RedemptionCode(Row):
 
     def __str__(self) -> str:
         return f"{self.prefix}…"
+
+    @property
+    def state(self) -> CodeState:
+        if self.redeemed_at is not None:
+            return CodeState.USED
+        if self.is_void:
+            return CodeState.VOID
+        is_over = self.expires_at is not None and self.expires_at <= timezone.now()
+        return CodeState.EXPIRED if is_over else CodeState.OPEN
+
+
+class WrongCode(models.Model):
+    """A key's try with what it could not redeem. After too many within an hour it has to wait: nobody guesses codes."""
+
+    key = models.ForeignKey(ApiKey, models.CASCADE, related_name="+")
+    created_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.key_id} at {self.created_at}"

@@ -204,6 +204,27 @@ class PaymentKind(models.TextChoices):
     CORRECTION = "correction", "Correction"
 
 
+class PaymentQuerySet(models.QuerySet["Payment"]):
+    """Payments are made and read. Only their times may be set: what another system booked keeps its day."""
+
+    TIMES = frozenset({"created_at", "updated_at"})
+
+    def update(self, **kwargs: Any) -> int:
+        if not kwargs.keys() <= self.TIMES:
+            raise NeverChanged
+        return super().update(**kwargs)
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        raise NeverChanged
+
+
+class NeverChanged(RuntimeError):
+    """Somebody wrote code that edits or removes a payment."""
+
+    def __init__(self) -> None:
+        super().__init__("A payment is never edited or removed: make a correction.")
+
+
 class Payment(Row):
     """Money put on a key's balance, or taken off it. Never edited, never removed: the balance follows from these
     rows."""
@@ -224,6 +245,11 @@ class Payment(Row):
     made_by_key = models.ForeignKey(
         ApiKey, models.SET_NULL, null=True, blank=True, related_name="+", help_text="The program that made it."
     )
+    who = models.CharField(
+        "made by", max_length=255, blank=True, db_default="", help_text="As they were called then, should they go."
+    )
+
+    objects = PaymentQuerySet.as_manager()
 
     class Meta:
         ordering = ("-id",)
@@ -231,3 +257,11 @@ class Payment(Row):
 
     def __str__(self) -> str:
         return f"{self.amount} USD on {self.key}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise NeverChanged
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        raise NeverChanged
