@@ -5,6 +5,8 @@ Refused
 │   ├── KeyRevoked
 │   └── KeyExpired
 ├── InsufficientQuota          quota and balance don't cover the call
+├── LimitReached               a limit does not let it in
+│   └── BudgetReached          one of money for a day or longer: waiting a moment is no use
 └── LedgerUnavailable          the database doesn't answer: nobody's fault, try again
 
 InvalidToken                   no token of a person, or one that holds no longer
@@ -29,7 +31,11 @@ RightMissing                   somebody may not hand out a right that they lack
 
 
 class Refused(Exception):
-    """The call was not admitted. Nothing was sent, nothing was charged."""
+    """The call was not admitted. Nothing was sent, nothing was charged. `headers` are for the answer."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.headers: dict[str, str] = {}
 
 
 class InvalidKey(Refused):
@@ -46,6 +52,19 @@ class KeyExpired(InvalidKey):
 
 class InsufficientQuota(Refused):
     """The month's quota and the balance don't cover the prompt and one token of the answer."""
+
+
+class LimitReached(Refused):
+    """One of the limits that the call counts against is used up, or does not cover it. The text says which and what to
+    do; `retry_after` is in seconds, None where time does not help."""
+
+    def __init__(self, message: str, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class BudgetReached(LimitReached):
+    """A limit of cost whose window is a day or longer."""
 
 
 class LedgerUnavailable(Refused):

@@ -17,9 +17,11 @@ KEYS = ApiKey._meta.db_table
 CHARGES = Charge._meta.db_table
 VERSIONS = ConfigVersion._meta.db_table
 
-ACCOUNT_COLUMNS = "id, is_active, expires_at, group_id, all_models, month_quota, month, month_fee, balance, held, spent"
+ACCOUNT_COLUMNS = (
+    "id, is_active, expires_at, group_id, all_models, email, month_quota, month, month_fee, balance, held, spent"
+)
 OPEN_COLUMNS = (
-    "request_id, id, state, hold, month, quota_fee, balance_fee, "
+    "request_id, id, state, hold, limits, provider_id, model_name, month, quota_fee, balance_fee, "
     "price_in, price_out, price_cached_read, price_cached_write"
 )
 
@@ -32,12 +34,14 @@ ADMISSION_COLUMNS = columns(
     "uuid created_at updated_at request_id key_id worker_id endpoint is_stream state outcome error "
     "model_id provider_id model_name provider_name upstream_name attempts route input_tokens cached_read_tokens "
     "cached_write_tokens output_tokens reasoning_tokens usage_source price_in price_out price_cached_read "
-    "price_cached_write prompt_bound output_bound hold fee quota_fee balance_fee shortfall group_id price_ratio"
+    "price_cached_write prompt_bound output_bound hold fee quota_fee balance_fee shortfall group_id price_ratio "
+    "tags limits"
 )
 SETTLEMENT_COLUMNS = columns(
     "updated_at state outcome error attempts route input_tokens cached_read_tokens cached_write_tokens output_tokens "
     "reasoning_tokens usage_source fee quota_fee balance_fee shortfall month month_quota month_fee_after "
-    "balance_after first_byte_ms total_ms settled_at"
+    "balance_after first_byte_ms total_ms settled_at "
+    "limits"
 )
 DEPLOYMENT_COLUMNS = columns(
     "model_id provider_id model_name provider_name upstream_name price_in price_out price_cached_read "
@@ -99,9 +103,9 @@ def _rows_of(table: str) -> str:
     return f"json_populate_recordset(NULL::{table}, %s)"
 
 
-INSERT_CHARGE = Insert(CHARGES, ADMISSION_COLUMNS)
-SETTLE_CHARGE = Update(CHARGES, SETTLEMENT_COLUMNS)
-SETTLE_CHARGE_ELSEWHERE = Update(CHARGES, (*SETTLEMENT_COLUMNS, *DEPLOYMENT_COLUMNS), frozenset({"buckets"}))
+INSERT_CHARGE = Insert(CHARGES, ADMISSION_COLUMNS, frozenset({"tags", "limits"}))
+SETTLE_CHARGE = Update(CHARGES, SETTLEMENT_COLUMNS, frozenset({"limits"}))
+SETTLE_CHARGE_ELSEWHERE = Update(CHARGES, (*SETTLEMENT_COLUMNS, *DEPLOYMENT_COLUMNS), frozenset({"limits", "buckets"}))
 UPDATE_ACCOUNT = Update(KEYS, ("month", "month_fee", "balance", "held", "spent", "last_used_at"))
 
 

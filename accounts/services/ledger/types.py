@@ -1,14 +1,16 @@
 """What goes into the ledger and what comes out. Amounts are whole units of 10^-10 USD (`common.money`)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+from itertools import chain
 from typing import Any, Protocol
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from accounts.models import Outcome, UsageSource
+from accounts.services.ledger.limiting.rules import Claim
 from common.money import cost_units
 
 ONE = Decimal(1)
@@ -72,6 +74,9 @@ class Tokens:
         return cost_units((*counted, *own))
 
 
+Place = tuple[int | None, str]  # a provider's id and a model's public name
+
+
 @dataclass(frozen=True, slots=True)
 class Deployment:
     """Who serves a call, as the ledger writes it down. Without ids: one that is not stored, in a test of it."""
@@ -83,6 +88,10 @@ class Deployment:
     upstream_name: str
     prices: Prices
 
+    @property
+    def place(self) -> Place:
+        return self.provider_id, self.model_name
+
 
 class Record(Protocol):
     """Something said in a call, stored in the settlement's own transaction."""
@@ -92,8 +101,18 @@ class Record(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Option:
+    """A place that a call may end at, and the limits that count only there. `is_first`: not only after an error."""
+
+    deployment: Deployment
+    claims: tuple[Claim, ...]
+    is_first: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Admission:
-    """A call that asks to be let in."""
+    """A call that asks to be let in. `claims` are the limits that it counts against wherever it ends; `options` all
+    places that it may end at, where those have limits of their own, in the order of trying."""
 
     request_id: str
     key_id: int
@@ -111,17 +130,34 @@ class Admission:
     can_lower_output: bool
     hold_price_request: int = 0
     price_ratio: Decimal = ONE
+    email: str = ""
+    tags: tuple[str, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    options: tuple[Option, ...] = ()
+
+    @property
+    def every_claim(self) -> Iterable[Claim]:
+        """The limits that it may count against, some of them several times."""
+        return chain(self.claims, *(option.claims for option in self.options))
 
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """The hold is committed; `output_bound` is what it covers in answer tokens, over all choices."""
+    """The hold is committed; `output_bound` is what it covers in answer tokens, over all choices.
+
+    `is_limited`: there is an end to its money; `caps_tokens`: to its tokens. `entries` tell the limits that it counts
+    against, and `options` are those of the admission that are left.
+    """
 
     request_id: str
     key_id: int
     hold: int
     output_bound: int
     is_limited: bool
+    caps_tokens: bool = False
+    entries: Sequence[Mapping[str, Any]] = ()
+    options: tuple[Option, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +206,7 @@ class Account:
     expires_at: datetime | None
     group_id: int | None
     all_models: bool
+    email: str
     month_quota: int | None
     month: date
     month_fee: int
