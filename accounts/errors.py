@@ -53,10 +53,15 @@ class KeyExpired(InvalidKey):
 class InsufficientQuota(Refused):
     """The month's quota and the balance don't cover the prompt and one token of the answer."""
 
+    is_about_size = True
+
 
 class LimitReached(Refused):
     """One of the limits that the call counts against is used up, or does not cover it. The text says which and what to
-    do; `retry_after` is in seconds, None where time does not help."""
+    do; `retry_after` is in seconds, None where time does not help. `is_about_size`: a smaller or cheaper call might
+    be let in."""
+
+    is_about_size = False
 
     def __init__(self, message: str, retry_after: int | None = None) -> None:
         super().__init__(message)

@@ -54,6 +54,7 @@ class Caller:
     all_models: bool
     granted: frozenset[int]
     config_version: int
+    email: str = ""
 
 
 def digest(secret: str) -> str:
@@ -282,7 +283,7 @@ def caller_of(key: ApiKey | None) -> Caller:
     check_usable(key)
     version = ConfigVersion.current()  # read first: grants that change afterwards make it stale, never too new
     granted = frozenset(key.grants.values_list("model_id", flat=True))
-    return Caller(key.id, key.digest, key.name, key.role, key.group_id, key.all_models, granted, version)
+    return Caller(key.id, key.digest, key.name, key.role, key.group_id, key.all_models, granted, version, key.email)
 
 
 def check_usable(key: ApiKey) -> None:

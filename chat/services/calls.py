@@ -50,6 +50,7 @@ class Call:
     caller: Caller
     request_id: str
     session_key: str = ""
+    tags: tuple[str, ...] = ()
     wants_usage: bool = False
     model_id: int | None = None  # one deployment and no other: the console's tests
     targets: tuple[Target, ...] | None = None  # these deployments, whatever the catalog says
@@ -58,6 +59,7 @@ class Call:
     started: float = field(default_factory=time.monotonic)
     router: str = ""  # the name that was asked, where a router has put another one in
     routed: int = 0  # how often
+    headers: dict[str, str] = field(default_factory=dict)  # for the answer, known as soon as it is admitted
     has_left: bool = False
     drains: bool = False  # whether the deployment that is asked now is read to its end when the caller leaves
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 
-from accounts.errors import InsufficientQuota, InvalidKey, LedgerUnavailable, StaleResolution
+from accounts.errors import InsufficientQuota, InvalidKey, LedgerUnavailable, LimitReached, StaleResolution
 from accounts.models import Outcome
 from accounts.services import keys
 from accounts.services.ledger import writer as ledger
@@ -15,6 +15,7 @@ from chat.errors import BadCall, UnknownModel
 from chat.services import bounds, smart, snapshot
 from chat.services.attempts import Opened
 from chat.services.calls import Call
+from chat.services.counted import counted
 from chat.services.exchange import Exchange, deployment_of
 from chat.services.plan import DEFAULT_NAME, Plan, plan
 from chat.services.relay import Relay
@@ -114,7 +115,7 @@ def _admit(call: Call, *, is_stream: bool) -> tuple[Admitted, Plan]:
             smart.choose(call, router, run)
             continue
         try:
-            return _hold(call, chosen, picture.version, is_stream=is_stream)
+            return _hold(call, chosen, picture, is_stream=is_stream)
         except StaleResolution:
             picture = snapshot.newer_than(picture.version)
             call.caller = keys.look_up(call.caller.digest)
@@ -124,15 +125,16 @@ def _admit(call: Call, *, is_stream: bool) -> tuple[Admitted, Plan]:
     raise LedgerUnavailable("The configuration is being changed. Try again shortly.", retry_after=1)
 
 
-def _hold(call: Call, chosen: Plan, version: int, *, is_stream: bool) -> tuple[Admitted, Plan]:
+def _hold(call: Call, chosen: Plan, picture: Snapshot, *, is_stream: bool) -> tuple[Admitted, Plan]:
     """A hold for the whole plan; for the name alone where its fallbacks are dearer than what the key can pay."""
     try:
-        return ledger.writer().admit(admission_of(call, chosen, version, is_stream=is_stream)), chosen
-    except InsufficientQuota:
-        alone = chosen.without_fallbacks()
+        admitted = ledger.writer().admit(admission_of(call, chosen, picture, is_stream=is_stream))
+    except (InsufficientQuota, LimitReached) as refusal:
+        alone = chosen.without_fallbacks() if refusal.is_about_size else None
         if alone is None:
             raise
-        return ledger.writer().admit(admission_of(call, alone, version, is_stream=is_stream)), alone
+        return _hold(call, alone, picture, is_stream=is_stream)
+    return admitted, chosen.only({each.deployment.place for each in admitted.options}) if admitted.options else chosen
 
 
 def resolve(call: Call, picture: Snapshot) -> tuple[Snapshot, Plan]:
@@ -167,8 +169,9 @@ def need_of(call: Call) -> Need:
     return Need(bounds.prompt_estimate(call.body, call.size), min(output, bounds.MOST_TOKENS), affinity)
 
 
-def admission_of(call: Call, chosen: Plan, version: int, *, is_stream: bool) -> Admission:
+def admission_of(call: Call, chosen: Plan, picture: Snapshot, *, is_stream: bool) -> Admission:
     """Ask for a hold that covers the dearest of the candidates."""
+    claims, options = counted(call, picture.limits, chosen, deployment_of)
     targets = chosen.all
     choices = bounds.choices(call.body)
     each = max(_output_bound(call, target) for target in targets)
@@ -177,7 +180,7 @@ def admission_of(call: Call, chosen: Plan, version: int, *, is_stream: bool) -> 
         key_id=call.caller.id,
         group_id=call.caller.group_id,
         all_models=call.caller.all_models,
-        config_version=version,
+        config_version=picture.version,
         endpoint=call.endpoint.name,
         is_stream=is_stream,
         deployment=deployment_of(targets[0]),
@@ -188,6 +191,10 @@ def admission_of(call: Call, chosen: Plan, version: int, *, is_stream: bool) -> 
         hold_price_in=max(max(target.prices[0] or 0, target.prices[3] or 0) for target in targets),
         hold_price_out=max(target.prices[1] or 0 for target in targets),
         can_lower_output=call.endpoint.has_output,
+        email=call.caller.email,
+        tags=call.tags,
+        claims=claims,
+        options=options,
     )
 
 

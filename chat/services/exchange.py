@@ -67,7 +67,7 @@ class Exchange:
         self.first_byte_ms: int | None = None
         self.settled: Settled | None = None
         self.tally = Tally(settings.HISTORY_MAX_CHARS)
-        self.headers: dict[str, str] = {}
+        self.headers = call.headers = dict(admitted.headers)
         self.dropped: tuple[str, ...] = ()
         self._page = ledger.writer().page
         self._slot = self._page.take(call.request_id, bounds.prompt_estimate(call.body, call.size))
@@ -77,7 +77,7 @@ class Exchange:
         try:
             reply = self.attempts.send(lambda target, access, token: self._send_to(target, access, token, send))
         except ProviderError as error:
-            error.headers.update(self._route_header())
+            error.headers.update({**self.admitted.headers, **self._route_header()})
             raise
         self.target, self.dropped, self.first_byte_ms = reply.target, reply.dropped, self._elapsed_ms()
         self._tell(reply)
@@ -110,7 +110,7 @@ class Exchange:
             return body, {}
         if target.requires_max_tokens:
             body = bounds.limited(body, target, bounds.output_limit(self.call.body, target))
-        if not self.admitted.is_limited or not target.prices[1]:
+        if not (self.admitted.caps_tokens or (self.admitted.is_limited and target.prices[1])):
             return body, {}
         body = {name: value for name, value in body.items() if name not in bounds.OUTPUT_ALIASES}
         covered = self.admitted.output_bound // bounds.choices(self.call.body)

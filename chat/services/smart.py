@@ -84,6 +84,7 @@ def _question(call: Call, chooser: str, rules: list[dict[str, str]]) -> Call:
         len(orjson.dumps(body)),
         call.caller,
         f"{call.request_id}-r{call.routed}",
+        tags=call.tags,
         limits=call.limits,
         token=call.token,
         routed=call.routed,

@@ -1,13 +1,14 @@
 """The configuration that calls are resolved from: read once, used until its version has moved."""
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.db import Error
 
 from accounts.errors import LedgerUnavailable
 from accounts.services import grants
 from accounts.services.keys import Caller
+from accounts.services.ledger.limiting.rules import Book, load_book
 from common.database import borrowed_connection
 from common.models import ConfigVersion
 from providers.models import Kind
@@ -16,11 +17,12 @@ from providers.services.routing import Catalog, Target, load_catalog
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The catalog and the groups' grants, as they were at one version."""
+    """The catalog, the groups' grants and the limits, as they were at one version."""
 
     version: int
     catalog: Catalog
     group_grants: dict[int, frozenset[int]]
+    limits: Book = field(default_factory=Book)
 
     def named(self, caller: Caller, kind: str, name: str) -> list[Target]:
         """The deployments of that name that this caller may use."""
@@ -80,7 +82,7 @@ def _load() -> Snapshot:
     try:
         with borrowed_connection():
             # The version is read before the rows: an edit in between makes this one stale at its first admission.
-            return Snapshot(ConfigVersion.current(), load_catalog(), grants.by_group())
+            return Snapshot(ConfigVersion.current(), load_catalog(), grants.by_group(), load_book())
     except Error as error:
         raise LedgerUnavailable("The database does not answer. Try again shortly.") from error
 

@@ -12,6 +12,7 @@ from accounts.errors import InvalidKey
 from accounts.services import keys
 from accounts.services.keys import Caller
 from chat.errors import BadCall
+from chat.services.counted import read_tags
 from providers.requesters.call import Timeouts
 
 
@@ -46,6 +47,12 @@ def secret_of(request: HttpRequest) -> str:
 def caller_of(request: HttpRequest) -> Caller:
     """Who calls; raises InvalidKey or LedgerUnavailable."""
     return keys.authenticate(secret_of(request))
+
+
+def tags_of(request: HttpRequest) -> tuple[str, ...]:
+    """What the caller's header calls this request; raises BadCall."""
+    text = request.META.get("HTTP_X_WEIGHBRIDGE_TAGS", "")
+    return read_tags(text) if text else ()
 
 
 # The caller's own patience, in seconds: shorter than the providers', or without effect.

@@ -87,6 +87,11 @@ class Target:
     price_lists: tuple[PriceList, ...] = ()
 
     @property
+    def place(self) -> tuple[int | None, str]:
+        """What limits may be about: its provider's id and its public name."""
+        return self.provider_id, self.name
+
+    @property
     def rates(self) -> Tiers:
         return self.tiers or (Rates(0, self.prices),)
 

@@ -8,7 +8,7 @@ from accounts.models import Metric
 from accounts.services.ledger.holds import covered_output, hold_for
 from accounts.services.ledger.limiting import deciding, telling
 from accounts.services.ledger.limiting.counters import Counters
-from accounts.services.ledger.limiting.rules import Claim
+from accounts.services.ledger.limiting.rules import each_once
 from accounts.services.ledger.types import Account, Admission, Admitted, Option, Prices, Settlement
 from common.money import show
 
@@ -51,7 +51,8 @@ class Terms:
 
 
 def _admitted(admission: Admission, account: Account, counters: Counters, terms: Terms) -> Admitted:
-    claims = _together(admission.claims, terms.options)
+    # Several places may be of one provider or of one model.
+    claims = each_once([*admission.claims, *(claim for option in terms.options for claim in option.claims)])
     blocking = {claim.rule.metric for claim in claims if claim.rule.is_blocking}
     entries = deciding.hold(admission, claims, counters, terms.output)
     return Admitted(
@@ -65,14 +66,6 @@ def _admitted(admission: Admission, account: Account, counters: Counters, terms:
         options=terms.options,
         headers=telling.headers(claims, counters) if claims else {},
     )
-
-
-def _together(claims: tuple[Claim, ...], options: tuple[Option, ...]) -> tuple[Claim, ...]:
-    """What all of them count against, each once: several places may be of one provider or of one model."""
-    if not options:
-        return claims
-    every = [*claims, *(claim for option in options for claim in option.claims)]
-    return tuple({claim.line: claim for claim in reversed(every)}.values())[::-1]
 
 
 def _usable(account: Account | None, now: datetime) -> Account:

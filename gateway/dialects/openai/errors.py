@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from django.http import HttpResponse
 
-from accounts.errors import InsufficientQuota, InvalidKey, LedgerUnavailable
+from accounts.errors import BudgetReached, InsufficientQuota, InvalidKey, LedgerUnavailable, LimitReached
 from chat.errors import BadCall, UnknownModel
 from gateway.dialects.base import json_response
 from gateway.dialects.incoming import BodyNotForm, BodyNotJSON, BodyTooLarge, BodyTooSlow
@@ -35,6 +35,8 @@ class Shape:
 SHAPES: dict[type[Exception], Shape] = {
     InvalidKey: Shape(401, INVALID, "invalid_api_key", (("www-authenticate", "Bearer"),)),
     InsufficientQuota: Shape(429, "insufficient_quota", "insufficient_quota", (("x-should-retry", "false"),)),
+    BudgetReached: Shape(429, "insufficient_quota", "insufficient_quota"),
+    LimitReached: Shape(429, "rate_limit_error", "rate_limit_exceeded"),
     LedgerUnavailable: Shape(503, "server_error", "ledger_unavailable"),
     UnknownModel: Shape(404, INVALID, "model_not_found"),
     BadCall: Shape(400, INVALID, None),

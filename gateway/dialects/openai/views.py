@@ -11,11 +11,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHt
 from django.views.decorators.csrf import csrf_exempt
 
 from accounts.services import keys
+from accounts.services.keys import Caller
 from chat.errors import UnknownModel
 from chat.services import completions, snapshot
 from chat.services.calls import ENDPOINTS, Call, Endpoint
 from chat.services.relay import Relay
-from gateway.dialects.base import caller_of, json_response, limits_of, new_request_id, secret_of
+from gateway.dialects.base import caller_of, json_response, limits_of, new_request_id, secret_of, tags_of
 from gateway.dialects.forms import read_form
 from gateway.dialects.incoming import discard_body, parse_object, read_body
 from gateway.dialects.openai import bodies
@@ -62,10 +63,17 @@ def _traffic(endpoint: Endpoint, check: Callable[[JSON], None]) -> Handler:
         raw = read_body(request)
         body = parse_object(raw)
         check(body)
-        call = Call(endpoint, body, len(raw), caller, request_id, session_key(request), limits=limits_of(request))
+        call = call_of(request, endpoint, body, len(raw), caller, request_id)
         return _stream(request, call) if body.get("stream") else _whole(request, call)
 
     return view
+
+
+def call_of(request: HttpRequest, endpoint: Endpoint, body: JSON, size: int, caller: Caller, request_id: str) -> Call:
+    """The call with what its headers say; raises BadCall."""
+    call = Call(endpoint, body, size, caller, request_id, session_key(request), tags_of(request))
+    call.limits = limits_of(request)
+    return call
 
 
 def session_key(request: HttpRequest) -> str:
@@ -123,10 +131,7 @@ def transcriptions(request: HttpRequest, request_id: str) -> HttpResponse:
     caller = caller_of(request)
     form, size = read_form(request)
     bodies.check_transcription(form)
-    endpoint = ENDPOINTS["transcription"]
-    return _whole(
-        request, Call(endpoint, form, size, caller, request_id, session_key(request), limits=limits_of(request))
-    )
+    return _whole(request, call_of(request, ENDPOINTS["transcription"], form, size, caller, request_id))
 
 
 @openai_view("GET")

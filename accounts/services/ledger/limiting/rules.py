@@ -8,6 +8,7 @@ from accounts.models import Action, Limit, Subject
 from accounts.models.limits import SUBJECT_COLUMNS
 
 EVERYONE = "everyone"
+PLACES = frozenset({Subject.MODEL, Subject.PROVIDER})
 Name = TypeVar("Name")
 
 
@@ -46,17 +47,15 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """All limits that are switched on: those of one by (subject, who), and by subject those that count each apart."""
+    """All limits that are switched on: those of one by (subject, who), and by subject those that count each apart.
+    `has_places`: there are some of models or providers."""
 
     named: Mapping[tuple[str, str], tuple[Rule, ...]] = field(default_factory=dict)
     each: Mapping[str, tuple[Rule, ...]] = field(default_factory=dict)
+    has_places: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.named or self.each)
-
-    def about(self, *subjects: str) -> bool:
-        """Whether there are limits of one of these subjects."""
-        return any(subject in subjects for subject, _ in self.named) or not self.each.keys().isdisjoint(subjects)
 
     def of(self, subject: str, who: object, of: tuple[str, str] | None = None) -> list[Claim]:
         """What counts for that one; nothing for nobody (None or "")."""
@@ -67,6 +66,14 @@ class Book:
         return named + [Claim(rule, name, of) for rule in self.each.get(subject, ())]
 
 
+def each_once(claims: Iterable[Claim]) -> tuple[Claim, ...]:
+    """Without those that count on what an earlier one counts on."""
+    first: dict[tuple[int, str], Claim] = {}
+    for claim in claims:
+        first.setdefault(claim.line, claim)
+    return tuple(first.values())
+
+
 def load_book() -> Book:
     """Read all limits that are switched on."""
     named: dict[tuple[str, str], list[Rule]] = {}
@@ -75,7 +82,8 @@ def load_book() -> Book:
         who = _whom(limit)
         rules = named.setdefault((limit.subject, who), []) if who else each.setdefault(limit.subject, [])
         rules.append(rule_of(limit))
-    return Book(_frozen(named), _frozen(each))
+    subjects = {subject for subject, _ in named} | each.keys()
+    return Book(_frozen(named), _frozen(each), not subjects.isdisjoint(PLACES))
 
 
 def rule_of(limit: Limit) -> Rule:

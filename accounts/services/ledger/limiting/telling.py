@@ -45,7 +45,10 @@ PARALLEL_RETRY_SECONDS = 1
 
 def amount(rule: Rule, number: int) -> str:
     """So much of what the limit counts, for people."""
-    return f"{show(number) if rule.metric == Metric.COST else number} {UNITS[Metric(rule.metric)]}"
+    unit = UNITS[Metric(rule.metric)]
+    if rule.metric == Metric.COST:
+        return f"{show(number)} {unit}"
+    return f"{number} {unit.removesuffix('s') if number == 1 else unit}"
 
 
 def refusal(claim: Claim, counters: Counters, need: int) -> LimitReached:
@@ -56,10 +59,11 @@ def refusal(claim: Claim, counters: Counters, need: int) -> LimitReached:
     asked = "" if need == 1 else f", and this call may use {amount(rule, need)}"
     message = (
         f"The limit `{rule.name}` allows {amount(rule, rule.most)}{IN_WINDOW.get(Window(rule.window), '')}; "
-        f"{amount(rule, left)} are left{asked}. {_what_to_do(rule, wait, is_too_large, counters.clock.now)}"
+        f"left: {amount(rule, left)}{asked}. {_what_to_do(rule, wait, is_too_large, counters.clock.now)}"
     )
     is_budget = rule.metric == Metric.COST and rule.window not in SHORT
     error = (BudgetReached if is_budget else LimitReached)(message, None if wait is None else max(ceil(wait), 1))
+    error.is_about_size = rule.metric not in COUNTED_WHILE_HELD
     if is_too_large or not (rule.window in SHORT or rule.metric == Metric.PARALLEL):
         error.headers["x-should-retry"] = "false"
     return error
