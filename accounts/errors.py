@@ -26,6 +26,10 @@ PersonRefused                  a person is not let in, or may not change what th
 ├── NotInitialized             there is no superuser yet
 └── AlreadyInitialized         there is one
     └── RegistrationClosed     somebody else was first, by a moment
+CodeRefused                    a redemption code brings no money
+├── CodeUnknown, CodeUsed, CodeVoid, CodeExpired
+├── KeyWithoutLimit            the key would never use a balance
+└── TooManyTries               with codes that were none: wait
 RightMissing                   somebody may not hand out a right that they lack
 """
 
@@ -158,3 +162,50 @@ class RightMissing(Exception):
     def __init__(self, right: str) -> None:
         super().__init__(f"You lack the right {right} yourself.")
         self.right = right
+
+
+class CodeRefused(Exception):
+    """Nothing was paid. The text says why."""
+
+    text = ""
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(text or self.text)
+
+
+class CodeUnknown(CodeRefused):
+    """Nobody made such a code."""
+
+    text = "There is no such code."
+
+
+class CodeUsed(CodeRefused):
+    """Somebody was first."""
+
+    text = "This code has been redeemed already."
+
+
+class CodeVoid(CodeRefused):
+    """Whoever made it took it back."""
+
+    text = "This code is not valid any more."
+
+
+class CodeExpired(CodeRefused):
+    """Its time is over."""
+
+    text = "This code has expired."
+
+
+class KeyWithoutLimit(CodeRefused):
+    """A key that needs no balance."""
+
+
+class TooManyTries(CodeRefused):
+    """Enough wrong codes for now. `retry_after` is in seconds."""
+
+    text = "Too many codes were wrong. Try again later."
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__()
+        self.retry_after = retry_after

@@ -12,7 +12,10 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
 from accounts.models import ApiKey
+from accounts.services.payments import Maker
 from common.money import show, to_units
+
+COMMAND_LINE = Maker(name="command line")  # who logs in to the machine is not known here
 
 
 class GatewayCommand(BaseCommand):

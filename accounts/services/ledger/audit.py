@@ -5,12 +5,14 @@ from dataclasses import dataclass
 
 from django.db import connection
 
-from accounts.models import ApiKey, Charge, Payment, Worker
+from accounts.models import ApiKey, Charge, Payment, RedemptionCode, Worker
 from accounts.services import rollups
 from accounts.services.ledger.types import Prices, Tokens
 from common.database import one_moment
 
-KEYS, CHARGES, PAYMENTS, WORKERS = (model._meta.db_table for model in (ApiKey, Charge, Payment, Worker))
+KEYS, CHARGES, PAYMENTS, CODES, WORKERS = (
+    model._meta.db_table for model in (ApiKey, Charge, Payment, RedemptionCode, Worker)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,21 @@ RULES = (
     Rule(
         "a charge that is over says since when",
         f"SELECT id, 0, 1 FROM {CHARGES} WHERE state <> 'held' AND settled_at IS NULL",
+    ),
+    Rule(
+        "refunds of a call <= what the balance paid for it",
+        f"""
+        SELECT r.charge_id, r.total, COALESCE(SUM(c.balance_fee), 0) FROM
+        (SELECT charge_id, SUM(amount) AS total FROM {PAYMENTS} WHERE charge_id IS NOT NULL GROUP BY charge_id) r
+        LEFT JOIN {CHARGES} c ON c.id = r.charge_id OR c.corrects_id = r.charge_id
+        GROUP BY r.charge_id, r.total HAVING r.total > COALESCE(SUM(c.balance_fee), 0)""",
+    ),
+    Rule(
+        "a redeemed code paid its amount to its key",
+        f"""
+        SELECT c.id, COALESCE(p.amount, 0), c.amount FROM {CODES} c LEFT JOIN {PAYMENTS} p ON p.id = c.payment_id
+        WHERE c.redeemed_at IS NOT NULL
+        AND (p.id IS NULL OR p.kind <> 'redemption' OR p.amount <> c.amount OR p.key_id <> c.redeemed_by_id)""",
     ),
     Rule("only settled charges cost", f"SELECT id, fee, 0 FROM {CHARGES} WHERE state <> 'settled' AND fee <> 0"),
 )

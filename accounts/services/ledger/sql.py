@@ -9,12 +9,13 @@ from typing import Any
 import orjson
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from accounts.models import ApiKey, Charge
+from accounts.models import ApiKey, Charge, Payment
 from accounts.services.ledger.types import Account, Row
 from common.models import ConfigVersion
 
 KEYS = ApiKey._meta.db_table
 CHARGES = Charge._meta.db_table
+PAYMENTS = Payment._meta.db_table
 VERSIONS = ConfigVersion._meta.db_table
 
 ACCOUNT_COLUMNS = (
@@ -134,11 +135,13 @@ def _account(row: Row) -> Account:
 
 
 def open_holds(connection: BaseDatabaseWrapper, request_ids: Sequence[str]) -> dict[str, Row]:
-    """The charges among these that can still be settled, as OPEN_COLUMNS: held, or swept on a guess."""
+    """The charges among these that can still be settled, as OPEN_COLUMNS: held, or swept on a guess that nobody has
+    been paid back."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT {OPEN_COLUMNS} FROM {CHARGES} WHERE request_id IN ({_places(request_ids)}) "
-            "AND (state = 'held' OR outcome = 'server_stopped')",
+            "AND (state = 'held' OR (outcome = 'server_stopped' "
+            f"AND NOT EXISTS (SELECT 1 FROM {PAYMENTS} p WHERE p.charge_id = {CHARGES}.id)))",
             request_ids,
         )
         return {row[0]: row for row in cursor.fetchall()}
