@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from accounts.services.keys import Caller
@@ -61,6 +62,7 @@ class Call:
     routed: int = 0  # how often
     headers: dict[str, str] = field(default_factory=dict)  # for the answer, known as soon as it is admitted
     has_left: bool = False
+    price_ratio: Decimal = Decimal(1)  # of the caller's group
     drains: bool = False  # whether the deployment that is asked now is read to its end when the caller leaves
 
     @property

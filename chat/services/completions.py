@@ -1,5 +1,6 @@
 """The one pipeline: resolve, admit with a hold, call, relay, settle once, record. Every dialect's calls pass here."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +13,11 @@ from accounts.services import keys
 from accounts.services.ledger import writer as ledger
 from accounts.services.ledger.types import Admission, Admitted, Settled, Settlement
 from chat.errors import BadCall, UnknownModel
-from chat.services import bounds, smart, snapshot
+from chat.services import billing, bounds, smart, snapshot
 from chat.services.attempts import Opened
 from chat.services.calls import Call
 from chat.services.counted import counted
-from chat.services.exchange import Exchange, deployment_of
+from chat.services.exchange import Exchange
 from chat.services.plan import DEFAULT_NAME, Plan, plan
 from chat.services.relay import Relay
 from chat.services.snapshot import Snapshot
@@ -24,6 +25,7 @@ from chat.services.tally import Tally, says_something
 from providers.requesters.base import Answer, Requester
 from providers.requesters.call import CancelToken
 from providers.requesters.sse import Event
+from providers.services import pricing
 from providers.services.choice import Need
 from providers.services.routing import Target
 
@@ -140,7 +142,12 @@ def _hold(call: Call, chosen: Plan, picture: Snapshot, *, is_stream: bool) -> tu
 def resolve(call: Call, picture: Snapshot) -> tuple[Snapshot, Plan]:
     """Where the call may go. Raises UnknownModel."""
     chosen = plan(call, picture, need_of(call))
-    return (picture, chosen) if chosen else _resolve_afresh(call)
+    return (picture, _priced(call, picture, chosen)) if chosen else _resolve_afresh(call)
+
+
+def _priced(call: Call, picture: Snapshot, chosen: Plan) -> Plan:
+    call.price_ratio = picture.price_ratio(call.caller)
+    return billing.priced(chosen, pricing.ratio_of(call.price_ratio), time.time())
 
 
 def _resolve_afresh(call: Call) -> tuple[Snapshot, Plan]:
@@ -150,7 +157,7 @@ def _resolve_afresh(call: Call) -> tuple[Snapshot, Plan]:
     chosen = plan(call, picture, need_of(call))
     if chosen is None:
         raise UnknownModel(_why_unknown(call, picture), "model")
-    return picture, chosen
+    return picture, _priced(call, picture, chosen)
 
 
 def _why_unknown(call: Call, picture: Snapshot) -> str:
@@ -171,10 +178,12 @@ def need_of(call: Call) -> Need:
 
 def admission_of(call: Call, chosen: Plan, picture: Snapshot, *, is_stream: bool) -> Admission:
     """Ask for a hold that covers the dearest of the candidates."""
-    claims, options = counted(call, picture.limits, chosen, deployment_of)
+    claims, options = counted(call, picture.limits, chosen, billing.deployment_of)
     targets = chosen.all
     choices = bounds.choices(call.body)
     each = max(_output_bound(call, target) for target in targets)
+    prompt_bound = bounds.prompt_bound(call.body, call.size)
+    price_in, price_out, price_request = billing.dearest(targets, prompt_bound)
     return Admission(
         request_id=call.request_id,
         key_id=call.caller.id,
@@ -183,13 +192,14 @@ def admission_of(call: Call, chosen: Plan, picture: Snapshot, *, is_stream: bool
         config_version=picture.version,
         endpoint=call.endpoint.name,
         is_stream=is_stream,
-        deployment=deployment_of(targets[0]),
-        prompt_bound=bounds.prompt_bound(call.body, call.size),
+        deployment=billing.deployment_of(targets[0]),
+        prompt_bound=prompt_bound,
         output_bound=min(each * choices, bounds.MOST_TOKENS),
         choices=choices,
-        # Writing a vendor's cache may cost more than plain input.
-        hold_price_in=max(max(target.prices[0] or 0, target.prices[3] or 0) for target in targets),
-        hold_price_out=max(target.prices[1] or 0 for target in targets),
+        hold_price_in=price_in,
+        hold_price_out=price_out,
+        hold_price_request=price_request,
+        price_ratio=call.price_ratio,
         can_lower_output=call.endpoint.has_output,
         email=call.caller.email,
         tags=call.tags,

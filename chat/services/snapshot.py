@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from django.db import Error
 
@@ -9,6 +10,7 @@ from accounts.errors import LedgerUnavailable
 from accounts.services import grants
 from accounts.services.keys import Caller
 from accounts.services.ledger.limiting.rules import Book, load_book
+from accounts.services.ledger.types import ONE
 from common.database import borrowed_connection
 from common.models import ConfigVersion
 from providers.models import Kind
@@ -23,6 +25,7 @@ class Snapshot:
     catalog: Catalog
     group_grants: dict[int, frozenset[int]]
     limits: Book = field(default_factory=Book)
+    price_ratios: dict[int, Decimal] = field(default_factory=dict)
 
     def named(self, caller: Caller, kind: str, name: str) -> list[Target]:
         """The deployments of that name that this caller may use."""
@@ -41,6 +44,10 @@ class Snapshot:
         if caller.all_models or model_id in caller.granted:
             return True
         return caller.group_id is not None and model_id in self.group_grants.get(caller.group_id, ())
+
+    def price_ratio(self, caller: Caller) -> Decimal:
+        """What this caller's group pays, as a multiple of the prices."""
+        return self.price_ratios.get(caller.group_id or 0, ONE)
 
 
 _current: Snapshot | None = None
@@ -82,7 +89,8 @@ def _load() -> Snapshot:
     try:
         with borrowed_connection():
             # The version is read before the rows: an edit in between makes this one stale at its first admission.
-            return Snapshot(ConfigVersion.current(), load_catalog(), grants.by_group(), load_book())
+            version, catalog = ConfigVersion.current(), load_catalog()
+            return Snapshot(version, catalog, grants.by_group(), load_book(), grants.price_ratios())
     except Error as error:
         raise LedgerUnavailable("The database does not answer. Try again shortly.") from error
 

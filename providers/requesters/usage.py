@@ -6,6 +6,7 @@ from typing import Any, Self
 
 # Vendors' names for the same part of the prompt. Those after the first are OpenRouter's and DashScope's.
 WRITES = ("cache_creation_tokens", "cache_write_tokens", "cache_creation_input_tokens")
+MOST_TOKENS = 100_000_000  # far beyond any context; more is a vendor's slip
 Details = Mapping[str, Any]
 
 
@@ -26,6 +27,12 @@ class Usage:
     audio_input_tokens: int = 0
     image_output_tokens: int = 0
     audio_output_tokens: int = 0
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether there is more to tell than the first five."""
+        inputs = self.cached_write_1h_tokens or self.image_input_tokens or self.audio_input_tokens
+        return bool(inputs or self.image_output_tokens or self.audio_output_tokens)
 
     @classmethod
     def from_openai(cls, usage: object) -> Self | None:
@@ -56,6 +63,7 @@ class Usage:
         if total is not None and total == prompt + output + reasoning:
             # xAI charges for reasoning but leaves it out of completion_tokens; only its total shows it.
             output += reasoning
+        prompt, output = min(prompt, MOST_TOKENS), min(output, MOST_TOKENS)
         read, write = _limited(prompt, _read(usage, of_prompt), _written(usage, of_prompt))
         # A vendor that tells images or sound says not how much of them its cache had: the cache goes first.
         plain = prompt - read - write
