@@ -26,6 +26,7 @@ PersonRefused                  a person is not let in, or may not change what th
 ├── NotInitialized             there is no superuser yet
 └── AlreadyInitialized         there is one
     └── RegistrationClosed     somebody else was first, by a moment
+UnknownCharge                  no such charge, or somebody else's
 CodeRefused                    a redemption code brings no money
 ├── CodeUnknown, CodeUsed, CodeVoid, CodeExpired
 ├── KeyWithoutLimit            the key would never use a balance
@@ -162,6 +163,10 @@ class RightMissing(Exception):
     def __init__(self, right: str) -> None:
         super().__init__(f"You lack the right {right} yourself.")
         self.right = right
+
+
+class UnknownCharge(Exception):
+    """No such charge, or one that is not the asker's to see: which of the two is not told."""
 
 
 class CodeRefused(Exception):

@@ -5,6 +5,7 @@ from typing import Any
 from drf_spectacular.plumbing import ComponentRegistry, ResolvedComponent
 
 from gateway.dialects.openai import schema as openai
+from gateway.dialects.openai import schema_charges as openai_charges
 from gateway.dialects.openai import schema_kinds as openai_kinds
 
 JSON = dict[str, Any]
@@ -38,9 +39,11 @@ HEALTH: JSON = {
 
 def add_traffic(result: JSON, generator: Any, request: Any, public: bool) -> JSON:
     """drf-spectacular's hook: put the hand-written paths beside the derived ones."""
-    result["paths"] = {**openai.PATHS, **openai_kinds.PATHS, **result.get("paths", {}), "/health": HEALTH}
+    paths = {**openai.PATHS, **openai_kinds.PATHS, **openai_charges.PATHS}
+    schemas = {**openai.SCHEMAS, **openai_kinds.SCHEMAS, **openai_charges.SCHEMAS}
+    result["paths"] = {**paths, **result.get("paths", {}), "/health": HEALTH}
     # Into the registry: hooks that come later build the components from it anew.
-    _register(generator.registry, {**openai.SCHEMAS, **openai_kinds.SCHEMAS}, ResolvedComponent.SCHEMA)
+    _register(generator.registry, schemas, ResolvedComponent.SCHEMA)
     _register(generator.registry, openai.SECURITY_SCHEMES, ResolvedComponent.SECURITY_SCHEMA)
     result["components"] = generator.registry.build({})
     return result

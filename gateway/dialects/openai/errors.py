@@ -11,7 +11,21 @@ from typing import Any
 import orjson
 from django.http import HttpResponse
 
-from accounts.errors import BudgetReached, InsufficientQuota, InvalidKey, LedgerUnavailable, LimitReached
+from accounts.errors import (
+    BudgetReached,
+    CodeExpired,
+    CodeRefused,
+    CodeUnknown,
+    CodeUsed,
+    CodeVoid,
+    InsufficientQuota,
+    InvalidKey,
+    KeyWithoutLimit,
+    LedgerUnavailable,
+    LimitReached,
+    TooManyTries,
+    UnknownCharge,
+)
 from chat.errors import BadCall, UnknownModel
 from gateway.dialects.base import json_response
 from gateway.dialects.incoming import BodyNotForm, BodyNotJSON, BodyTooLarge, BodyTooSlow
@@ -40,6 +54,14 @@ SHAPES: dict[type[Exception], Shape] = {
     LedgerUnavailable: Shape(503, "server_error", "ledger_unavailable"),
     UnknownModel: Shape(404, INVALID, "model_not_found"),
     BadCall: Shape(400, INVALID, None),
+    UnknownCharge: Shape(404, INVALID, "charge_not_found"),
+    CodeUnknown: Shape(400, INVALID, "code_unknown"),
+    CodeUsed: Shape(400, INVALID, "code_used"),
+    CodeVoid: Shape(400, INVALID, "code_void"),
+    CodeExpired: Shape(400, INVALID, "code_expired"),
+    KeyWithoutLimit: Shape(400, INVALID, "key_without_limit"),
+    TooManyTries: Shape(429, "rate_limit_error", "too_many_tries", (("x-should-retry", "false"),)),
+    CodeRefused: Shape(400, INVALID, "code_refused"),
     BodyNotJSON: Shape(400, INVALID, None),
     BodyNotForm: Shape(400, INVALID, None),
     BodyTooLarge: Shape(413, INVALID, "request_too_large"),

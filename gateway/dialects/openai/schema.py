@@ -235,10 +235,10 @@ READ_ERRORS = ("401", "503")
 
 
 def errors(statuses: tuple[str, ...]) -> JSON:
-    return {status: _error(*ERRORS[status]) for status in statuses}
+    return {status: failure(*ERRORS[status]) for status in statuses}
 
 
-def _error(description: str, kind: str, code: str | None, headers: JSON) -> JSON:
+def failure(description: str, kind: str, code: str | None, headers: JSON) -> JSON:
     example = {"error": {"message": description, "type": kind, "param": None, "code": code}}
     content = {"application/json": {"schema": _ref("Error"), "example": example}}
     return {"description": description, "headers": {**REQUEST_ID, **headers}, "content": content}
