@@ -77,10 +77,16 @@ def prices_in(row: models.Model) -> dict[str, Decimal | None]:
 
 def note_change(model: ConfigRow, before: dict[str, Decimal | None], after: dict[str, Decimal | None]) -> None:
     """Keep what a change of a model's own columns ended and began; what else its base row says goes on."""
-    rows = ModelPrice.objects.filter(model_id=model.pk, above_tokens=0)
-    latest = rows.filter(valid_from__lte=timezone.now()).order_by("-valid_from").first()
-    if latest is None and any(value is not None for value in before.values()) and not rows.exists():
-        latest = ModelPrice.objects.create(model_id=model.pk, valid_from=model.created_at, **before)
+    latest = keep_first(model, before)
     kept = {name: getattr(latest, name) for name in ALL_PRICE_FIELDS} if latest else {}
     changed = {name: value for name, value in after.items() if value != before[name] or name not in kept}
     ModelPrice.objects.create(model_id=model.pk, **{**kept, **changed})
+
+
+def keep_first(model: ConfigRow, own: dict[str, Decimal | None]) -> ModelPrice | None:
+    """The base row that holds now. The first change makes one of the model's own prices; having none is no price."""
+    rows = ModelPrice.objects.filter(model_id=model.pk, above_tokens=0)
+    latest = rows.filter(valid_from__lte=timezone.now()).order_by("-valid_from").first()
+    if latest is None and any(value is not None for value in own.values()) and not rows.exists():
+        return ModelPrice.objects.create(model_id=model.pk, valid_from=model.created_at, **own)
+    return latest
