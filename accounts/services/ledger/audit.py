@@ -7,6 +7,7 @@ from django.db import connection
 
 from accounts.models import ApiKey, Charge, Payment, RedemptionCode, Worker
 from accounts.services import rollups
+from accounts.services.ledger.limiting import auditing
 from accounts.services.ledger.types import Prices, Tokens
 from common.database import one_moment
 
@@ -101,7 +102,7 @@ class Break:
 def audit() -> list[Break]:
     """All rows that break an invariant; an empty list is the proof."""
     with one_moment():
-        return [*_counters(), *_fees(), *_days()]
+        return [*_counters(), *_fees(), *_days(), *(Break(*found) for found in auditing.breaks())]
 
 
 def _counters() -> Iterator[Break]:
