@@ -1,5 +1,5 @@
-"""What was said moves from the threads to their bodies, some at a time, each in its own transaction: a migration that is
-cut off goes on where it was."""
+"""What was said moves from the threads to their bodies, some at a time, each in its own transaction: one that is cut off
+goes on where it was."""
 
 from datetime import UTC, datetime
 from typing import Any
