@@ -193,10 +193,14 @@ class PaymentAdmin(OnceAdmin):
 
     # Links to forms
 
-    @action(description="Correct a balance", icon="balance", permissions=["accounts.add_payment"])
+    def has_pay_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        # Named with its app, the right would be looked up in the database by a check, before there are tables.
+        return request.user.has_perm("accounts.add_payment")
+
+    @action(description="Correct a balance", icon="balance", permissions=["pay"])
     def correct_balance(self, request: HttpRequest) -> HttpResponse:
         return HttpResponseRedirect(form_of(PaymentKind.CORRECTION))
 
-    @action(description="Correct", icon="balance", permissions=["accounts.add_payment"])
+    @action(description="Correct", icon="balance", permissions=["pay"])
     def correct(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return HttpResponseRedirect(form_of(PaymentKind.CORRECTION, payment=int(object_id)))
