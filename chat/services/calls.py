@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from accounts.services.keys import Caller
+from chat.services.repeatable import Repeatable
 from providers.requesters.call import CancelToken, Timeouts
 from providers.services.routing import Target
 
@@ -62,6 +63,7 @@ class Call:
     routed: int = 0  # how often
     headers: dict[str, str] = field(default_factory=dict)  # for the answer, known as soon as it is admitted
     has_left: bool = False
+    repeatable: Repeatable | None = None  # the answer to keep, where it came with an Idempotency-Key
     price_ratio: Decimal = Decimal(1)  # of the caller's group
     drains: bool = False  # whether the deployment that is asked now is read to its end when the caller leaves
 

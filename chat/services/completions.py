@@ -13,7 +13,7 @@ from accounts.services import keys
 from accounts.services.ledger import writer as ledger
 from accounts.services.ledger.types import Admission, Admitted, Settled, Settlement
 from chat.errors import BadCall, UnknownModel
-from chat.services import billing, bounds, smart, snapshot
+from chat.services import billing, bounds, idempotency, smart, snapshot
 from chat.services.attempts import Opened
 from chat.services.calls import Call
 from chat.services.counted import counted
@@ -49,6 +49,9 @@ def run(call: Call) -> Done:
     exchange = _begin(call, is_stream=False)
     with exchange.guarded():
         answer, exchange.tally = exchange.send(_tallied(call.endpoint.operation))
+        if call.repeatable is not None:
+            call.repeatable.take_answer(answer)
+            call.repeatable.complete(exchange.headers)
         settled = exchange.finish(Outcome.CLIENT_CLOSED if call.has_left else Outcome.OK)
     return Done(answer, settled, exchange.headers)
 
@@ -67,8 +70,6 @@ def _tallied(operation: str) -> Callable[[Requester, JSON, CancelToken], tuple[A
 
 def open_stream(call: Call) -> Relay:
     """Make a call and return once its answer has begun. Raises what `run` raises."""
-    if not call.endpoint.streams:
-        raise BadCall("This endpoint does not stream.", "stream")
     exchange = _begin(call, is_stream=True)
     with exchange.guarded():
         opened = exchange.send(_primed(call.endpoint.operation))
@@ -96,6 +97,17 @@ def _primed(operation: str) -> Callable[[Requester, JSON, CancelToken], Opened]:
 
 
 def _begin(call: Call, *, is_stream: bool) -> Exchange:
+    try:
+        if is_stream and not call.endpoint.streams:
+            raise BadCall("This endpoint does not stream.", "stream")
+        return _begun(call, is_stream=is_stream)
+    except BaseException:
+        if call.repeatable is not None:
+            idempotency.free(call.repeatable)
+        raise
+
+
+def _begun(call: Call, *, is_stream: bool) -> Exchange:
     admitted, chosen = _admit(call, is_stream=is_stream)
     try:
         return Exchange(call, admitted, chosen)

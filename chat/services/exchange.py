@@ -187,6 +187,7 @@ class Exchange:
             first_byte_ms=self.first_byte_ms,
             total_ms=self._elapsed_ms(),
             record=self._record(),
+            answer=self.call.repeatable,
         )
 
     def _route_note(self) -> str:

@@ -174,8 +174,9 @@ class Batch:
         for result in results:
             # A key revoked meanwhile leaves its charge and no words: who had them removed would find them again.
             is_kept = result.charge_id and self.accounts[result.settlement.key_id].is_active
-            if is_kept and result.settlement.record is not None:
-                by_writer.setdefault(result.settlement.record.write, []).append(result)
+            for record in (result.settlement.record, result.settlement.answer) if is_kept else ():
+                if record is not None:
+                    by_writer.setdefault(record.write, []).append(result)
         for write, settled in by_writer.items():
             write(self.connection, settled)
 

@@ -180,6 +180,7 @@ class Settlement:
     first_byte_ms: int | None = None
     total_ms: int | None = None
     record: Record | None = None
+    answer: Record | None = None  # what is kept for a caller who may ask again
 
     @property
     def is_release(self) -> bool:

@@ -26,7 +26,7 @@ from accounts.errors import (
     TooManyTries,
     UnknownCharge,
 )
-from chat.errors import BadCall, UnknownModel
+from chat.errors import AnswerNotKept, BadCall, KeyReused, StillRunning, UnknownModel
 from gateway.dialects.base import json_response
 from gateway.dialects.incoming import BodyNotForm, BodyNotJSON, BodyTooLarge, BodyTooSlow
 from providers.requesters.errors import ProviderError
@@ -54,6 +54,9 @@ SHAPES: dict[type[Exception], Shape] = {
     LedgerUnavailable: Shape(503, "server_error", "ledger_unavailable"),
     UnknownModel: Shape(404, INVALID, "model_not_found"),
     BadCall: Shape(400, INVALID, None),
+    KeyReused: Shape(422, INVALID, "idempotency_key_reused"),
+    StillRunning: Shape(409, INVALID, "idempotency_in_progress"),
+    AnswerNotKept: Shape(409, INVALID, "idempotency_answer_not_kept", (("x-should-retry", "false"),)),
     UnknownCharge: Shape(404, INVALID, "charge_not_found"),
     CodeUnknown: Shape(400, INVALID, "code_unknown"),
     CodeUsed: Shape(400, INVALID, "code_used"),

@@ -184,6 +184,10 @@ CALL_HEADERS: JSON = {
         "schema": STRING,
         "description": "Where the call went: `model@provider`, after those that failed with their codes.",
     },
+    "idempotent-replayed": {
+        "schema": {"type": "string", "enum": ["true"]},
+        "description": "Only when this is the answer that was given, and charged, to the first such request.",
+    },
 }
 RETRY_AFTER: JSON = {"retry-after": {"schema": {"type": "integer"}, "description": "Seconds."}}
 SESSION_ID: JSON = {
@@ -193,6 +197,15 @@ SESSION_ID: JSON = {
     "description": "Groups calls of this key in the console.",
 }
 
+IDEMPOTENCY_KEY: JSON = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    "description": (
+        "The same key with the same request within 24 hours gets the first answer again, and costs nothing more. "
+        "What failed or was left is no answer: its key is free again."
+    ),
+}
 TIMEOUTS: list[JSON] = [
     {
         "name": f"X-Weighbridge-{name}Timeout",
@@ -214,7 +227,20 @@ ERRORS: dict[str, tuple[str, str, str | None, JSON]] = {
     "401": ("No key, or one that is unknown, revoked or expired.", "invalid_request_error", "invalid_api_key", {}),
     "404": ("No such model, or none that this key may call.", "invalid_request_error", "model_not_found", {}),
     "408": ("The body did not arrive in time.", "invalid_request_error", "request_timeout", {}),
+    "409": (
+        "The first request with this Idempotency-Key is still running, or its answer was too large to be kept "
+        "(idempotency_answer_not_kept).",
+        "invalid_request_error",
+        "idempotency_in_progress",
+        RETRY_AFTER,
+    ),
     "413": ("The body is too large.", "invalid_request_error", "request_too_large", {}),
+    "422": (
+        "The Idempotency-Key was used for another request.",
+        "invalid_request_error",
+        "idempotency_key_reused",
+        {},
+    ),
     "429": (
         "The key's quota and balance don't cover the call (insufficient_quota), or the upstream asks to wait.",
         "insufficient_quota",
@@ -260,7 +286,7 @@ def call(name: str, summary: str, text: str, request: tuple[str, JSON], answer: 
             "description": text,
             "tags": [TAG],
             "security": SECURITY,
-            "parameters": [SESSION_ID, *TIMEOUTS],
+            "parameters": [SESSION_ID, IDEMPOTENCY_KEY, *TIMEOUTS],
             "requestBody": {
                 "required": True,
                 "content": {"application/json": {"schema": _ref(schema), "example": example}},
