@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from accounts.models import Charge, Metric, State
+from accounts.models import Action, Charge, Metric, State, Window
 from accounts.services import explanations
 from accounts.services.explanations import Amount, LimitState, Line
 from common.console import moment, money
@@ -71,7 +71,11 @@ class Explanation:
     @property
     def payment(self) -> list[Fact]:
         charge = self.charge
-        fee_note = "What the key paid: the cost" + (", less the shortfall." if charge.shortfall else ".")
+        less = [
+            "what was charged for the call before" if charge.corrects_id else "",
+            "the shortfall" if charge.shortfall else "",
+        ]
+        fee_note = ", less ".join(["What the key paid: the cost", *filter(None, less)]) + "."
         return [
             Fact("Hold", money(charge.hold), f"Set aside before the call was sent: {self.told.hold.note}"),
             Fact("Fee", money(charge.fee), fee_note if self.is_settled else ""),
@@ -114,11 +118,11 @@ class Explanation:
     def afterwards(self) -> list[Row]:
         """What was given back or rated anew, oldest first."""
         paid = [
-            Row(each.get_kind_display(), each.note, (moment(each.created_at), each.who or "–", money(each.amount)))
+            Row(each.get_kind_display(), each.note, (each.who or "–", moment(each.created_at), money(each.amount)))
             for each in self.told.payments
         ]
         rated = [
-            Row("Rated anew", each.request_id, (moment(each.created_at), "–", money(each.fee)))
+            Row("Rated anew", each.request_id, ("–", moment(each.created_at), money(each.fee)))
             for each in self.told.ratings
         ]
         return paid + rated
@@ -136,11 +140,17 @@ def _used(line: Line) -> Row:
 
 
 def _limit(state: LimitState) -> Row:
-    window = "" if state.metric == Metric.PARALLEL else f" {'sliding ' if state.is_sliding else ''}{state.window}"
-    about = f"{state.metric.replace('_', ' ')}{window}, {state.action}"
     name = f"{state.name} ({state.member})" if state.member else state.name
     figures = (state.most, state.used_before, state.held_before, state.held, state.used, state.used_after)
-    return Row(name, ". ".join(filter(None, (about, state.note))), tuple(map(_figure, figures)))
+    return Row(name, " ".join(filter(None, (_about(state), state.note))), tuple(map(_figure, figures)))
+
+
+def _about(state: LimitState) -> str:
+    """What it counts, in which time, and what it does."""
+    window = f"a sliding {state.window}" if state.is_sliding else Window(state.window).label.lower()
+    counted = Metric(state.metric).label
+    when = "" if state.metric == Metric.PARALLEL else f", {window}"
+    return f"{counted}{when}: {Action(state.action).label.lower()}."
 
 
 def _figure(amount: Amount | None) -> str:

@@ -91,8 +91,8 @@ def form_of(kind: str, **row: int) -> str:
 class PaymentAdmin(OnceAdmin):
     """Adding one moves the balance in the same transaction."""
 
-    fields = ("kind", *FIELDS, "maker", "time", "about")
-    readonly_fields = ("kind", "maker", "time", "about")
+    fields = ("kind", "key", "usd", "note", "maker", "time", "about")
+    readonly_fields = ("kind", "usd", "maker", "time", "about")
     autocomplete_fields = ("key",)
     actions_list = ("correct_balance",)
     actions_detail = ("correct",)

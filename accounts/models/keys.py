@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from common.fields import SentJSON
 from common.models import ConfigRow, Row
-from common.money import MoneyField
+from common.money import MoneyField, plain
 
 
 class User(AbstractUser):
@@ -256,7 +256,7 @@ class Payment(Row):
         constraints = (models.CheckConstraint(condition=~Q(amount=0), name="payment_not_zero"),)
 
     def __str__(self) -> str:
-        return f"{self.amount} USD on {self.key}"
+        return f"{plain(self.amount)} USD on {self.key}"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         if not self._state.adding:
