@@ -188,7 +188,7 @@ def explain(charge: Charge) -> Explanation:
         lines=lines,
         total=_exact(sum(quantity * price for quantity, price in products)),
         cost=cost,
-        adds_up=_is_taken_on_trust(charge) or cost == charge.fee + charge.shortfall,
+        adds_up=_is_taken_on_trust(charge) or cost == _rated(charge),
         is_unpriced=any(line.quantity and line.price is None for line in lines),
         hold=Hold(charge.hold, charge.prompt_bound, charge.output_bound, _hold_note(charge)),
         shares=tuple(_shares(charge)),
@@ -206,16 +206,26 @@ def _exact(product: int) -> Decimal:
     return Decimal(product).scaleb(-DECIMALS) / TOKENS_PER_PRICE
 
 
+def _rated(charge: Charge) -> Decimal:
+    """What a charge comes to; a correction together with all that it corrects."""
+    total: Decimal = charge.fee + charge.shortfall
+    if charge.corrects is None:
+        return total
+    before = charge.corrects.corrections.filter(pk__lt=charge.pk)
+    return sum((row.fee + row.shortfall for row in (charge.corrects, *before)), total)
+
+
 # What was used
 
 
 def _lines(charge: Charge) -> Iterator[Line]:
-    """No two of them count the same: what has a price of its own stands apart from the rest of its sort."""
+    """No two of them count the same: what has a price of its own stands apart from the rest of its sort. A correction
+    tells the call that it rates anew, at its own prices."""
     apart = [_bucket(each) for each in charge.buckets]
     for kind, label, count_column, price_column in KINDS:
         parts = [part for part in apart if WHOLES[part[0]] == kind]
         price, note = _price(charge, kind, price_column)
-        count: int = getattr(charge, count_column)
+        count: int = getattr(charge.corrects or charge, count_column)
         rest = count - sum(quantity for _, quantity, own in parts if own is not None)
         notes = (note, *_notes(charge, kind, parts, count if count != rest else 0))
         yield Line(kind, label, rest, price, "; ".join(filter(None, notes)))
@@ -247,8 +257,9 @@ def _notes(charge: Charge, kind: str, parts: Sequence[Bucket], whole: int) -> It
     for name, quantity, price in parts:
         if price is None:
             yield f"{quantity:,} of them {PARTS[name].partition(', ')[2]}"
-    if kind == "output" and charge.reasoning_tokens and not any(name == "reasoning" for name, *_ in parts):
-        yield f"{charge.reasoning_tokens:,} of them reasoning"
+    reasoning = (charge.corrects or charge).reasoning_tokens
+    if kind == "output" and reasoning and not any(name == "reasoning" for name, *_ in parts):
+        yield f"{reasoning:,} of them reasoning"
 
 
 def _is_taken_on_trust(charge: Charge) -> bool:
@@ -328,7 +339,10 @@ def _course(charge: Charge) -> tuple[tuple[str, ...], str]:
 
 def _why(charge: Charge) -> Iterator[str]:
     costs, is_free = WHY[Outcome(charge.outcome)]
-    yield costs if charge.state == State.SETTLED else is_free
+    if charge.corrects is not None:
+        yield f"This is no call: it rates {charge.corrects.request_id} anew. Its fee is what that changed."
+    else:
+        yield costs if charge.state == State.SETTLED else is_free
     if charge.state == State.SETTLED:
         yield SOURCES[UsageSource(charge.usage_source)]
     if charge.price_ratio != 1:
@@ -336,8 +350,6 @@ def _why(charge: Charge) -> Iterator[str]:
         yield f"The key's group paid {ratio} times the model's prices; the prices here are that already."
     if charge.shortfall:
         yield "The call cost more than the key had left or a limit allowed. The shortfall was charged to nobody."
-    if charge.corrects is not None:
-        yield f"This is no call: it rates {charge.corrects.request_id} anew. Its fee is what that changed."
 
 
 def _plain(amount: Decimal) -> str:

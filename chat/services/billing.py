@@ -1,5 +1,6 @@
 """What a call costs where it ends: at its moment's and its group's prices, by its prompt's length, and what for."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -7,7 +8,7 @@ from accounts.services.ledger.types import Bucket, Deployment, Prices, Tokens
 from chat.services.plan import Plan
 from providers.requesters.usage import Usage, requests_of
 from providers.services import pricing
-from providers.services.pricing import REQUEST, Rates
+from providers.services.pricing import REASONING, REQUEST, Rates
 from providers.services.routing import Target
 
 # Of which tokens a charge tells how many there were. Those of reasoning it tells in any case.
@@ -56,14 +57,16 @@ def told_apart(tokens: Tokens, usage: Usage | None, reported: Any, target: Targe
     """With what has a price of its own, and the parts that a later price may be for. `usage` None: it is estimated."""
     if not target.tiers and (usage is None or not usage.has_parts):
         return tokens
-    rare = dict(rates_for(target, tokens).rare)
-    counts = {name: getattr(usage, field, 0) for name, field in PARTS.items()} if usage else {}
-    buckets: list[Bucket] = [(name, count, rare.get(name)) for name, count in counts.items() if count]
-    if tokens.reasoning and "reasoning" in rare:
-        buckets.append(("reasoning", tokens.reasoning, rare["reasoning"]))
-    if REQUEST in rare:
-        buckets.append((REQUEST, requests_of(reported), rare[REQUEST]))
-    return replace(tokens, apart=tuple(buckets))
+    counts = {name: getattr(usage, field, 0) for name, field in PARTS.items()}
+    return replace(tokens, apart=apart(rates_for(target, tokens), counts, tokens.reasoning, requests_of(reported)))
+
+
+def apart(rates: Rates, counts: Mapping[str, int], reasoning: int, requests: int) -> tuple[Bucket, ...]:
+    """The buckets of a call: parts by their names, and reasoning and requests where they have a price."""
+    rare = dict(rates.rare)
+    priced_only = {REASONING: reasoning, REQUEST: requests}
+    parts = {**counts, **{name: count for name, count in priced_only.items() if name in rare}}
+    return tuple((name, count, rare.get(name)) for name, count in parts.items() if count)
 
 
 def rates_for(target: Target, tokens: Tokens) -> Rates:

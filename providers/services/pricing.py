@@ -13,6 +13,7 @@ Four = tuple[int | None, int | None, int | None, int | None]
 
 RATIO_DECIMALS = 4
 SAME: int = 10**RATIO_DECIMALS  # the ratio 1
+REASONING = "reasoning"
 REQUEST = "request"
 ALWAYS = float("-inf")
 # What the columns take at most: a ratio leads no further, so that every cost fits 64 bits.
@@ -36,7 +37,7 @@ class Rates:
 
     @property
     def dearest_output(self) -> int:
-        return max(price or 0 for price in (self.four[1], *self._rare("_out", "reasoning")))
+        return max(price or 0 for price in (self.four[1], *self._rare("_out", REASONING)))
 
     @property
     def request(self) -> int:

@@ -1,8 +1,9 @@
 """Proves the ledger: every counter is recomputed from the rows it stands for, in one consistent read."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
+import orjson
 from django.db import connection
 
 from accounts.models import ApiKey, Charge, Payment, RedemptionCode, Worker
@@ -113,22 +114,42 @@ def _counters() -> Iterator[Break]:
                 yield Break(rule.name, row_id, int(found), int(expected))
 
 
-FEE_COLUMNS = (
-    "id, fee, shortfall, input_tokens, cached_read_tokens, cached_write_tokens, output_tokens, reasoning_tokens, "
-    "price_in, price_out, price_cached_read, price_cached_write"
-)
+COUNTS = ("input_tokens", "cached_read_tokens", "cached_write_tokens", "output_tokens", "reasoning_tokens")
+PRICES = ("price_in", "price_out", "price_cached_read", "price_cached_write", "buckets")
+
+
+def _of(table: str, names: Sequence[str]) -> str:
+    return ", ".join(f"{table}.{name}" for name in names)
+
+
+OWN_FEES = f"""
+    SELECT c.id, c.fee + c.shortfall, {_of("c", COUNTS)}, {_of("c", PRICES)} FROM {CHARGES} c
+    WHERE state = 'settled' AND usage_source <> 'carried' AND corrects_id IS NULL"""
+# All together, and the last correction's prices.
+CORRECTED_FEES = f"""
+    SELECT c.id, c.fee + c.shortfall + r.total, {_of("c", COUNTS)}, {_of("p", PRICES)}
+    FROM (SELECT corrects_id, SUM(fee + shortfall) AS total, MAX(id) AS last FROM {CHARGES}
+          WHERE corrects_id IS NOT NULL GROUP BY corrects_id) r
+    JOIN {CHARGES} c ON c.id = r.corrects_id JOIN {CHARGES} p ON p.id = r.last"""
 
 
 def _fees() -> Iterator[Break]:
     """Each fee once more from its tokens and prices, as a reader of the charge would compute it. What was carried over
     from another system's books is taken on trust: those have no prices for all that they add up."""
+    yield from _computed("fee + shortfall = tokens x prices", OWN_FEES)
+    yield from _computed("fee + shortfall, corrections included = tokens x the last prices", CORRECTED_FEES)
+
+
+def _computed(rule: str, query: str) -> Iterator[Break]:
     with connection.chunked_cursor() as cursor:
-        cursor.execute(f"SELECT {FEE_COLUMNS} FROM {CHARGES} WHERE state = 'settled' AND usage_source <> 'carried'")
+        cursor.execute(query)
         while rows := cursor.fetchmany(2000):
-            for row_id, fee, shortfall, *rest in rows:
-                cost = Tokens(*rest[:5]).cost(Prices(*rest[5:]))
-                if cost != fee + shortfall:
-                    yield Break("fee + shortfall = tokens x prices", row_id, fee + shortfall, cost)
+            for row_id, found, *rest in rows:
+                *numbers, buckets = rest
+                apart = () if buckets == "[]" else tuple(orjson.loads(buckets))
+                cost = replace(Tokens(*numbers[:5]), apart=apart).cost(Prices(*numbers[5:]))
+                if cost != found:
+                    yield Break(rule, row_id, int(found), cost)
 
 
 def _days() -> Iterator[Break]:

@@ -96,8 +96,12 @@ def settle(settlement: Settlement, account: Account, hold: int, prices: Prices, 
     A cost beyond the hold (the upstream used more than it was told to) is paid from what is free; the rest is
     written down as the shortfall, so that the limit holds and the difference can be seen.
     """
-    cost = settlement.tokens.cost(prices)
     account.held -= hold
+    return pay(account, settlement.tokens.cost(prices), most)
+
+
+def pay(account: Account, cost: int, most: int | None = None) -> Split:
+    """Take what a call costs, as far as there is money for it and `most` allows."""
     fee = cost if account.month_quota is None else min(cost, max(account.free, 0))
     fee = fee if most is None else min(fee, most)
     quota_fee = fee if account.month_quota is None else min(fee, account.quota_left)
