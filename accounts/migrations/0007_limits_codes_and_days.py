@@ -147,7 +147,10 @@ class Migration(migrations.Migration):
                 ('percent', models.PositiveSmallIntegerField()),
                 ('used', models.BigIntegerField(help_text='10^-10 USD, or a count, when it was reached.')),
                 ('created_at', models.DateTimeField()),
-                ('told_at', models.DateTimeField(null=True)),
+                ('due_at', models.DateTimeField(help_text='When it is told, or tried again; none: that is over.', null=True)),
+                ('told_at', models.DateTimeField(help_text='To all who are to be told.', null=True)),
+                ('posted_at', models.DateTimeField(null=True)),
+                ('mailed_at', models.DateTimeField(null=True)),
                 ('attempts', models.PositiveSmallIntegerField(db_default=0, default=0)),
                 ('error', models.CharField(blank=True, db_default='', max_length=500)),
                 ('limit', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.CASCADE, related_name='notices', to='accounts.limit')),
@@ -218,7 +221,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='limitnotice',
-            index=models.Index(condition=models.Q(('told_at', None)), fields=['id'], name='limitnotice_to_tell'),
+            index=models.Index(condition=models.Q(('due_at__isnull', False)), fields=['due_at'], name='limitnotice_due'),
         ),
         migrations.AddConstraint(
             model_name='limitnotice',

@@ -176,7 +176,10 @@ class LimitNotice(models.Model):
     percent = models.PositiveSmallIntegerField()
     used = models.BigIntegerField(help_text="10^-10 USD, or a count, when it was reached.")
     created_at = models.DateTimeField()
-    told_at = models.DateTimeField(null=True)
+    due_at = models.DateTimeField(null=True, help_text="When it is told, or tried again; none: that is over.")
+    told_at = models.DateTimeField(null=True, help_text="To all who are to be told.")
+    posted_at = models.DateTimeField(null=True)
+    mailed_at = models.DateTimeField(null=True)
     attempts = models.PositiveSmallIntegerField(default=0, db_default=0)
     error = models.CharField(max_length=500, blank=True, db_default="")
 
@@ -186,7 +189,7 @@ class LimitNotice(models.Model):
         constraints = (
             models.UniqueConstraint(fields=["limit", "member", "starts_at", "percent"], name="limitnotice_once"),
         )
-        indexes = (models.Index(fields=["id"], condition=Q(told_at=None), name="limitnotice_to_tell"),)
+        indexes = (models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="limitnotice_due"),)
 
     def __str__(self) -> str:
         return f"{self.limit_id} at {self.percent} %"

@@ -23,6 +23,7 @@ NEEDS: dict[str, Need] = {
     Metric.PARALLEL: lambda admission, output: 1,
 }
 CAP_OUTPUT = frozenset({Metric.OUTPUT_TOKENS, Metric.TOKENS})
+NEARLY_ALL_PERCENT, ALL_PERCENT = 90, 100
 # An admitted call counts as a request whatever came of it, unless the gateway itself never sent it.
 NEVER_SENT = frozenset({Outcome.GATEWAY_ERROR, Outcome.SERVER_STOPPED})
 
@@ -65,6 +66,7 @@ def shorten(admission: Admission, claims: Iterable[Claim], counters: Counters, o
             else:
                 output = covered
     if refusing:
+        _notice_refused(refusing, counters)
         raise max((_refusal(admission, claim, counters, output) for claim in refusing), key=_lasting)
     return output
 
@@ -212,6 +214,8 @@ def _used_now(entry: Entry, counter: Counter, counters: Counters) -> int:
 
 def _notice(entry: Entry, level: int, added: int, counters: Counters) -> None:
     """Note the thresholds that this addition reached: once in each window, and in each day where there is none."""
+    if entry["action"] == Action.OBSERVE:
+        return
     for percent in entry["thresholds"]:
         reached = percent * entry["most"]
         if (level - added) * 100 < reached <= level * 100:
@@ -224,3 +228,13 @@ def _notice_start(entry: Entry, counters: Counters) -> datetime:
     if entry["metric"] == Metric.PARALLEL:
         return start_of(Window.DAY, now)
     return start_of(entry["window"], now) if entry["sliding"] else datetime.fromisoformat(entry["starts_at"])
+
+
+def _notice_refused(claims: Iterable[Claim], counters: Counters) -> None:
+    """A limit of cost or tokens is seldom used to its last unit: to people it is, once a call finds too little."""
+    for claim in claims:
+        rule, used = claim.rule, counters.taken(claim)[0]
+        is_full = rule.metric not in telling.COUNTED_WHILE_HELD and used * 100 > NEARLY_ALL_PERCENT * rule.most
+        if is_full and ALL_PERCENT in rule.thresholds:
+            start = start_of(rule.window, counters.clock.now)
+            counters.notices.append(Notice(*claim.line, start, ALL_PERCENT, used))

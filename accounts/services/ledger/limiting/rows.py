@@ -21,7 +21,7 @@ INSERT_COUNTER = Insert(COUNTERS, columns("limit_id member starts_at used held")
 UPDATE_COUNTER = Update(COUNTERS, ("used", "held"))
 INSERT_NOTICE = Insert(
     LimitNotice._meta.db_table,
-    columns("limit_id member starts_at percent used created_at attempts error"),
+    columns("limit_id member starts_at percent used created_at due_at attempts error"),
     on_conflict="DO NOTHING",
 )
 
@@ -103,7 +103,7 @@ def write(connection: BaseDatabaseWrapper, counters: Counters) -> None:
     new = [(row.limit_id, row.member, adapt(row.starts_at), row.used, row.held) for row in changed if row.id is None]
     now = adapt(counters.clock.now)
     notices = [
-        (each.limit_id, each.member, adapt(each.starts_at), each.percent, each.used, now, 0, "")
+        (each.limit_id, each.member, adapt(each.starts_at), each.percent, each.used, now, now, 0, "")
         for each in counters.notices
     ]
     run_many(connection, INSERT_COUNTER, new)
