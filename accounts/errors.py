@@ -5,6 +5,8 @@ Refused
 │   ├── KeyRevoked
 │   └── KeyExpired
 ├── InsufficientQuota          quota and balance don't cover the call
+├── LimitReached               a limit does not let it in
+│   └── BudgetReached          one of money for a day or longer: waiting a moment is no use
 └── LedgerUnavailable          the database doesn't answer: nobody's fault, try again
 
 InvalidToken                   no token of a person, or one that holds no longer
@@ -24,12 +26,21 @@ PersonRefused                  a person is not let in, or may not change what th
 ├── NotInitialized             there is no superuser yet
 └── AlreadyInitialized         there is one
     └── RegistrationClosed     somebody else was first, by a moment
+UnknownCharge                  no such charge, or somebody else's
+CodeRefused                    a redemption code brings no money
+├── CodeUnknown, CodeUsed, CodeVoid, CodeExpired
+├── KeyWithoutLimit            the key would never use a balance
+└── TooManyTries               with codes that were none: wait
 RightMissing                   somebody may not hand out a right that they lack
 """
 
 
 class Refused(Exception):
-    """The call was not admitted. Nothing was sent, nothing was charged."""
+    """The call was not admitted. Nothing was sent, nothing was charged. `headers` are for the answer."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.headers: dict[str, str] = {}
 
 
 class InvalidKey(Refused):
@@ -46,6 +57,24 @@ class KeyExpired(InvalidKey):
 
 class InsufficientQuota(Refused):
     """The month's quota and the balance don't cover the prompt and one token of the answer."""
+
+    is_about_size = True
+
+
+class LimitReached(Refused):
+    """One of the limits that the call counts against is used up, or does not cover it. The text says which and what to
+    do; `retry_after` is in seconds, None where time does not help. `is_about_size`: a smaller or cheaper call might
+    be let in."""
+
+    is_about_size = False
+
+    def __init__(self, message: str, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class BudgetReached(LimitReached):
+    """A limit of cost whose window is a day or longer."""
 
 
 class LedgerUnavailable(Refused):
@@ -134,3 +163,54 @@ class RightMissing(Exception):
     def __init__(self, right: str) -> None:
         super().__init__(f"You lack the right {right} yourself.")
         self.right = right
+
+
+class UnknownCharge(Exception):
+    """No such charge, or one that is not the asker's to see: which of the two is not told."""
+
+
+class CodeRefused(Exception):
+    """Nothing was paid. The text says why."""
+
+    text = ""
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(text or self.text)
+
+
+class CodeUnknown(CodeRefused):
+    """Nobody made such a code."""
+
+    text = "There is no such code."
+
+
+class CodeUsed(CodeRefused):
+    """Somebody was first."""
+
+    text = "This code has been redeemed already."
+
+
+class CodeVoid(CodeRefused):
+    """Whoever made it took it back."""
+
+    text = "This code is not valid any more."
+
+
+class CodeExpired(CodeRefused):
+    """Its time is over."""
+
+    text = "This code has expired."
+
+
+class KeyWithoutLimit(CodeRefused):
+    """A key that needs no balance."""
+
+
+class TooManyTries(CodeRefused):
+    """Enough wrong codes for now. `retry_after` is in seconds."""
+
+    text = "Too many codes were wrong. Try again later."
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__()
+        self.retry_after = retry_after

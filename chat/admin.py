@@ -53,7 +53,7 @@ class ThreadAdmin(BigTableAdmin):
         ("session", AutocompleteSelectFilter),
     )
     list_filter_submit = True
-    list_select_related = ("api_key", "session", "charge")
+    list_select_related = ("api_key", "session", "charge", "body")
     show_facets = admin.ShowFacets.NEVER
     search_fields = ("charge__request_id__exact",)
     search_help_text = "A whole x-request-id"
@@ -103,8 +103,9 @@ class ThreadAdmin(BigTableAdmin):
 
     @display(description="end")
     def ending(self, thread: Thread) -> str:
-        cut = "; not all of it was kept, as it was too long" if thread.is_truncated else ""
-        return f"{thread.finish_reason or '–'}{cut}"
+        is_kept = hasattr(thread, "body")
+        cut = "; not all of it was kept, as it was too long" if is_kept and thread.is_truncated else ""
+        return f"{thread.finish_reason or '–'}{cut}{'' if is_kept else '; what was said is not kept'}"
 
     @display(description="tool calls")
     def tools(self, thread: Thread) -> SafeString:

@@ -2,9 +2,12 @@
 
 CallError
 ├── BadCall          a field is missing or of the wrong kind
-└── UnknownModel     no such model, or none that this key may call
-    ├── NotGranted       there is one, for others
-    └── OtherKind        there is one, which this endpoint does not call
+├── UnknownModel     no such model, or none that this key may call
+│   ├── NotGranted       there is one, for others
+│   └── OtherKind        there is one, which this endpoint does not call
+├── KeyReused        its Idempotency-Key stands for another request
+├── StillRunning     the first request with its Idempotency-Key is not over
+└── AnswerNotKept    it is, and what was answered can't be said again
 
 EventRefused         what came to a bot's address is not taken in, and nothing happens
 ├── Forged           it is not signed as its platform signs, or it is too old
@@ -41,6 +44,20 @@ class NotGranted(UnknownModel):
 
 class OtherKind(UnknownModel):
     """The key may call one of that name, but not at this endpoint."""
+
+
+class KeyReused(CallError):
+    """One Idempotency-Key, two requests."""
+
+
+class StillRunning(CallError):
+    """The same request came before, and is being answered. `retry_after` is in seconds."""
+
+    retry_after = 1
+
+
+class AnswerNotKept(CallError):
+    """The same request was answered and paid before. To answer it anew would be to charge it twice."""
 
 
 class EventRefused(Exception):

@@ -33,16 +33,11 @@ class Session(Row):
 
 
 class Thread(Row):
-    """One exchange: what was asked, what was answered. What it cost is its Charge's to say."""
+    """One exchange. What it cost is its Charge's to say; what was said is its body's, as long as that is kept."""
 
     charge = models.OneToOneField(Charge, models.CASCADE, related_name="thread")
     api_key = models.ForeignKey(ApiKey, models.CASCADE, verbose_name="API key", related_name="threads")
     session = models.ForeignKey(Session, models.CASCADE, null=True, related_name="threads")
-    prompt = models.TextField(blank=True, help_text="The last message's text.")
-    messages = models.TextField(blank=True, help_text="All messages, as JSON; long ones are cut.")
-    completion = models.TextField(blank=True)
-    reasoning = models.TextField(blank=True)
-    tool_calls = models.JSONField(default=list, blank=True)
     finish_reason = models.CharField(max_length=32, blank=True)
     is_truncated = models.BooleanField(default=False, help_text="Something was too long to be kept whole.")
 
@@ -50,7 +45,86 @@ class Thread(Row):
         ordering = ("-id",)
 
     def __str__(self) -> str:
-        return self.prompt[:60] or f"Thread {self.pk}"
+        return f"Thread {self.pk}"
+
+    @property
+    def said(self) -> "ThreadBody":
+        """What was said; an empty one when it is not kept, or no more."""
+        kept: ThreadBody | None = getattr(self, "body", None)
+        return kept or ThreadBody()
+
+    @property
+    def prompt(self) -> str:
+        return self.said.prompt
+
+    @property
+    def messages(self) -> str:
+        return self.said.messages
+
+    @property
+    def completion(self) -> str:
+        return self.said.completion
+
+    @property
+    def reasoning(self) -> str:
+        return self.said.reasoning
+
+    @property
+    def tool_calls(self) -> list[dict[str, Any]]:
+        calls: list[dict[str, Any]] = self.said.tool_calls
+        return calls
+
+
+class ThreadBody(models.Model):
+    """What was said in an exchange: apart from the ledger, as it is large and need not be kept as long.
+
+    On PostgreSQL the table has a partition for each month, so the database has no constraint to its thread, and its key
+    there is the charge and the time.
+    """
+
+    thread = models.OneToOneField(
+        Thread,
+        models.CASCADE,
+        primary_key=True,
+        to_field="charge",
+        db_column="charge_id",  # known when a thread is written, unlike its own id
+        db_constraint=False,
+        related_name="body",
+    )
+    created_at = models.DateTimeField()
+    prompt = models.TextField(blank=True, help_text="The last message's text.")
+    messages = models.TextField(blank=True, help_text="All messages, as JSON; long ones are cut.")
+    completion = models.TextField(blank=True)
+    reasoning = models.TextField(blank=True)
+    tool_calls = models.JSONField(default=list, blank=True)
+
+    class Meta:
+        verbose_name_plural = "thread bodies"
+        default_permissions = ()  # whoever sees the thread sees its body
+
+    def __str__(self) -> str:
+        return self.prompt[:60] or f"What was said in {self.thread_id}"
+
+
+class IdempotentCall(models.Model):
+    """An Idempotency-Key of a caller, and what was answered to it: the same again within a day is not called twice."""
+
+    api_key = models.ForeignKey(ApiKey, models.CASCADE, related_name="+")
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64, help_text="Of the path and the body, in hex.")
+    request_id = models.CharField(max_length=64, help_text="Of the charge that pays for it.")
+    status = models.PositiveSmallIntegerField(null=True, help_text="Of the answer; empty while it is being made.")
+    content_type = models.CharField(max_length=255, blank=True)
+    headers = models.JSONField(default=dict)
+    body = models.BinaryField(null=True, help_text="What was answered, compressed.")
+    created_at = models.DateTimeField(db_default=Now(), editable=False, db_index=True)
+
+    class Meta:
+        default_permissions = ()
+        constraints = (models.UniqueConstraint(fields=["api_key", "key"], name="idempotentcall_once"),)
+
+    def __str__(self) -> str:
+        return self.key
 
 
 class BotPlatform(models.TextChoices):

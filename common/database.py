@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 
 
 def use_own_connection(*, sqlite_timeout_seconds: float) -> None:
@@ -30,3 +30,23 @@ def borrowed_connection() -> Iterator[None]:
     finally:
         if not connection.in_atomic_block:
             connection.close()
+
+
+@contextmanager
+def one_moment() -> Iterator[None]:
+    """All queries see the rows as they were at one moment, while calls go on being written."""
+    if connection.in_atomic_block:
+        yield
+        return
+    if connection.vendor == "sqlite":
+        connection.ensure_connection()
+        with connection.cursor() as cursor:
+            cursor.execute("BEGIN DEFERRED")
+            try:
+                yield
+            finally:
+                cursor.execute("ROLLBACK")
+        return
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        yield

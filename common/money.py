@@ -39,9 +39,13 @@ def to_usd(units: int) -> Decimal:
 
 def show(units: int) -> str:
     """Whole units as a plain USD figure: at least two decimals, no exponent, no needless zeros."""
-    text = f"{to_usd(units):.{DECIMALS}f}".rstrip("0")
-    whole, _, decimals = text.partition(".")
-    return f"{whole}.{decimals:0<2}"
+    return plain(to_usd(units))
+
+
+def plain(amount: Decimal) -> str:
+    """The same of an amount, with all of its decimals: those of a token's cost may be more than a charge's ten."""
+    whole, _, decimals = f"{amount:f}".partition(".")
+    return f"{whole}.{decimals.rstrip('0'):0<2}"
 
 
 def cost_units(tokens_and_prices: tuple[tuple[int, int], ...]) -> int:

@@ -6,6 +6,7 @@ from drf_spectacular.plumbing import ComponentRegistry, ResolvedComponent
 
 from gateway.dialects.brconnector import schema_bots as bots
 from gateway.dialects.openai import schema as openai
+from gateway.dialects.openai import schema_charges as openai_charges
 from gateway.dialects.openai import schema_kinds as openai_kinds
 
 JSON = dict[str, Any]
@@ -39,10 +40,11 @@ HEALTH: JSON = {
 
 def add_traffic(result: JSON, generator: Any, request: Any, public: bool) -> JSON:
     """drf-spectacular's hook: put the hand-written paths beside the derived ones."""
-    by_hand = {**openai.PATHS, **openai_kinds.PATHS, **bots.EVENT_PATHS, "/health": HEALTH}
-    result["paths"] = {**by_hand, **result.get("paths", {})}
+    paths = {**openai.PATHS, **openai_kinds.PATHS, **openai_charges.PATHS, **bots.EVENT_PATHS}
+    schemas = {**openai.SCHEMAS, **openai_kinds.SCHEMAS, **openai_charges.SCHEMAS}
+    result["paths"] = {**paths, **result.get("paths", {}), "/health": HEALTH}
     # Into the registry: hooks that come later build the components from it anew.
-    _register(generator.registry, {**openai.SCHEMAS, **openai_kinds.SCHEMAS}, ResolvedComponent.SCHEMA)
+    _register(generator.registry, schemas, ResolvedComponent.SCHEMA)
     _register(generator.registry, openai.SECURITY_SCHEMES, ResolvedComponent.SECURITY_SCHEMA)
     result["components"] = generator.registry.build({})
     return result

@@ -214,6 +214,9 @@ STREAM_KEEPALIVE_SECONDS = number("STREAM_KEEPALIVE_SECONDS", default=15)
 EGRESS_ALLOW_PRIVATE = flag("EGRESS_ALLOW_PRIVATE", default=True)
 UPSTREAM_POOL_SIZE = number("UPSTREAM_POOL_SIZE", default=1000)
 HISTORY = flag("HISTORY", default=True)
+HISTORY_DAYS = number("HISTORY_DAYS", default=0)  # 0: what was said is kept for ever
+if HISTORY_DAYS > 36_500:
+    raise ImproperlyConfigured("HISTORY_DAYS is at most 36500, a hundred years; 0 keeps what was said for ever.")
 # Some dialects' originals refuse with 400 whatever the reason, and their clients look at nothing else.
 TRUE_STATUS_CODES = flag("TRUE_STATUS_CODES", default=False)
 HISTORY_MAX_CHARS = number("HISTORY_MAX_CHARS", default=64_000)

@@ -1,40 +1,15 @@
-"""How a charge came to its fee, line by line, so that anybody can check it by hand."""
+"""A charge's explanation as its page shows it: the service's data in the console's words and figures."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from accounts.models import Charge, State
+from accounts.models import Action, Charge, Metric, State, Window
+from accounts.services import explanations
+from accounts.services.explanations import Amount, LimitState, Line
 from common.console import moment, money
-from common.money import TOKENS_PER_PRICE, cost_units, to_units, to_usd
+from common.money import DECIMALS
 
-Price = Decimal | None
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One kind of token: how many, at what price, which makes how much."""
-
-    label: str
-    tokens: int
-    price: Price
-    note: str = ""
-
-    @property
-    def cost(self) -> Decimal:
-        return self.tokens * (self.price or Decimal(0)) / TOKENS_PER_PRICE
-
-    @property
-    def count_text(self) -> str:
-        return f"{self.tokens:,}"
-
-    @property
-    def price_text(self) -> str:
-        return money(self.price, "unknown")
-
-    @property
-    def cost_text(self) -> str:
-        return money(self.cost)
+PAYERS = {"quota": "… by the month's quota", "balance": "… by the balance"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +21,23 @@ class Fact:
     note: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of a table: its label with a note under it, then figures."""
+
+    label: str
+    note: str
+    cells: tuple[str, ...]
+
+
 class Explanation:
-    """A charge, told: what was used, what it cost, who paid, and what that left."""
+    """A charge, told: what was used, what it cost, who paid, what that left, and what it counted against."""
 
     def __init__(self, charge: Charge) -> None:
         self.charge = charge
-        self.lines = list(_lines(charge))
+        self.told = explanations.explain(charge)
+        self.lines, self.cost, self.adds_up = self.told.lines, self.told.cost, self.told.adds_up
+        self.is_unpriced, self.why = self.told.is_unpriced, self.told.why
 
     @property
     def whose(self) -> list[Fact]:
@@ -62,39 +48,41 @@ class Explanation:
             Fact("Provider", charge.provider_name),
             Fact("Time", moment(charge.created_at)),
             Fact("Request", charge.request_id),
+            *([Fact("Tags", ", ".join(map(str, charge.tags)))] if charge.tags else []),
         ]
 
     @property
-    def cost(self) -> Decimal:
-        """All lines together, rounded once, as the ledger does."""
-        pairs = tuple((line.tokens, to_units(line.price or 0)) for line in self.lines)
-        return to_usd(cost_units(pairs))
+    def used(self) -> list[Row]:
+        return [_used(line) for line in self.lines]
 
     @property
     def cost_text(self) -> str:
         return money(self.cost)
 
     @property
+    def total_text(self) -> str:
+        """The exact sum, where rounding changed it."""
+        return "" if self.told.total == self.cost else exact(self.told.total)
+
+    @property
     def is_settled(self) -> bool:
         return self.charge.state == State.SETTLED
 
     @property
-    def adds_up(self) -> bool:
-        """Whether the tokens at their prices are what was paid and what was missing."""
-        return not self.is_settled or self.cost == self.charge.fee + self.charge.shortfall
-
-    @property
-    def is_unpriced(self) -> bool:
-        return any(line.tokens and line.price is None for line in self.lines)
-
-    @property
     def payment(self) -> list[Fact]:
         charge = self.charge
+        less = [
+            "what was charged for the call before" if charge.corrects_id else "",
+            "the shortfall" if charge.shortfall else "",
+        ]
+        fee_note = ", less ".join(["What the key paid: the cost", *filter(None, less)]) + "."
         return [
-            Fact("Hold", money(charge.hold), _covered(charge)),
-            Fact("Fee", money(charge.fee), "What the key paid."),
-            Fact("… by the month's quota", money(charge.quota_fee), _change(charge.month_fee_after, charge.quota_fee)),
-            Fact("… by the balance", money(charge.balance_fee), _change(charge.balance_after, -charge.balance_fee)),
+            Fact("Hold", money(charge.hold), f"Set aside before the call was sent: {self.told.hold.note}"),
+            Fact("Fee", money(charge.fee), fee_note if self.is_settled else ""),
+            *(
+                Fact(PAYERS[each.payer], money(each.amount), _change(each.before, each.after))
+                for each in self.told.shares
+            ),
             Fact("Shortfall", money(charge.shortfall), "Nobody paid it." if charge.shortfall else ""),
             Fact(
                 "Month's quota",
@@ -106,39 +94,73 @@ class Explanation:
     @property
     def course(self) -> list[Fact]:
         charge = self.charge
+        told = self.told
         return [
             Fact("State", charge.get_state_display()),
             Fact("Outcome", charge.get_outcome_display(), charge.error),
             Fact("Usage", charge.get_usage_source_display()),
             Fact("Endpoint", charge.endpoint + (", streamed" if charge.is_stream else "")),
-            Fact("Requests sent", str(charge.attempts), charge.route),
+            Fact("Requests sent", str(charge.attempts), " > ".join(told.tries)),
+            *(
+                [Fact("Left out", told.left_out, "Parameters that the upstream does not know.")]
+                if told.left_out
+                else []
+            ),
             Fact("First byte", _seconds(charge.first_byte_ms)),
             Fact("Whole call", _seconds(charge.total_ms)),
         ]
 
+    @property
+    def limits(self) -> list[Row]:
+        return [_limit(each) for each in self.told.limits]
 
-def _lines(charge: Charge) -> Iterator[Line]:
-    price = charge.price_in
-    yield Line("Prompt", charge.input_tokens, price)
-    yield _cached("Prompt, read from cache", charge.cached_read_tokens, charge.price_cached_read, price)
-    yield _cached("Prompt, written to cache", charge.cached_write_tokens, charge.price_cached_write, price)
-    reasoning = f"{charge.reasoning_tokens:,} of them reasoning" if charge.reasoning_tokens else ""
-    yield Line("Answer", charge.output_tokens, charge.price_out, reasoning)
-
-
-def _cached(label: str, tokens: int, own: Price, price_in: Price) -> Line:
-    if own is None and price_in is not None:
-        return Line(label, tokens, price_in, "at the input price: it has none of its own")
-    return Line(label, tokens, own)
-
-
-def _covered(charge: Charge) -> str:
-    return f"Set aside for {charge.prompt_bound:,} prompt and {charge.output_bound:,} answer tokens at most."
+    @property
+    def afterwards(self) -> list[Row]:
+        """What was given back or rated anew, oldest first."""
+        paid = [
+            Row(each.get_kind_display(), each.note, (each.who or "–", moment(each.created_at), money(each.amount)))
+            for each in self.told.payments
+        ]
+        rated = [
+            Row("Rated anew", each.request_id, ("–", moment(each.created_at), money(each.fee)))
+            for each in self.told.ratings
+        ]
+        return paid + rated
 
 
-def _change(after: Price, moved: Decimal) -> str:
-    """`moved` is what the fee added: above zero for a counter, below for a balance."""
-    return "" if after is None else f"{money(after - moved)} before, {money(after)} after"
+def exact(amount: Decimal) -> str:
+    """An amount with all of its decimals, however small a token's price is."""
+    if amount == round(amount, DECIMALS):
+        return money(amount)
+    return f"${amount.normalize():,f}"
+
+
+def _used(line: Line) -> Row:
+    return Row(line.label, line.note, (f"{line.quantity:,}", money(line.price, "unknown"), exact(line.cost)))
+
+
+def _limit(state: LimitState) -> Row:
+    name = f"{state.name} ({state.member})" if state.member else state.name
+    figures = (state.most, state.used_before, state.held_before, state.held, state.used, state.used_after)
+    return Row(name, " ".join(filter(None, (_about(state), state.note))), tuple(map(_figure, figures)))
+
+
+def _about(state: LimitState) -> str:
+    """What it counts, in which time, and what it does."""
+    window = f"a sliding {state.window}" if state.is_sliding else Window(state.window).label.lower()
+    counted = Metric(state.metric).label
+    when = "" if state.metric == Metric.PARALLEL else f", {window}"
+    return f"{counted}{when}: {Action(state.action).label.lower()}."
+
+
+def _figure(amount: Amount | None) -> str:
+    if isinstance(amount, int):
+        return f"{amount:,}"
+    return money(amount)
+
+
+def _change(before: Decimal | None, after: Decimal | None) -> str:
+    return "" if before is None else f"{money(before)} before, {money(after)} after"
 
 
 def _seconds(milliseconds: int | None) -> str:

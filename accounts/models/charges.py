@@ -1,9 +1,11 @@
 """The ledger: one Charge for each admitted call, from its hold to its fee."""
 
 import uuid
+from decimal import Decimal
+from typing import Any
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
 
 from accounts.models.keys import ApiKey
 from common.models import Row
@@ -58,11 +60,16 @@ def _price(help_text: str = "USD per million tokens, when it was called.") -> Mo
     return MoneyField(null=True, help_text=help_text)
 
 
+def _list(help_text: str) -> "models.JSONField[list[Any], list[Any]]":
+    return models.JSONField(default=list, db_default=Value([], models.JSONField()), help_text=help_text)
+
+
 class Charge(Row):
     """One weighed call, with all that is needed to compute its fee again by hand."""
 
     request_id = models.CharField(max_length=64, unique=True, help_text="The x-request-id of the answer.")
-    key = models.ForeignKey(ApiKey, models.PROTECT, related_name="charges")
+    key = models.ForeignKey(ApiKey, models.PROTECT, related_name="charges", db_index=False)  # charge_by_key is one
+    group_id = models.BigIntegerField(default=0, db_default=0, help_text="The key's group when it was called; 0: none.")
     worker = models.ForeignKey(Worker, models.SET_NULL, null=True, related_name="charges", db_constraint=False)
     endpoint = models.CharField(max_length=32, help_text="Such as chat, completion or embedding.")
     is_stream = models.BooleanField(default=False)
@@ -91,6 +98,23 @@ class Charge(Row):
     price_out = _price()
     price_cached_read = _price()
     price_cached_write = _price()
+    price_ratio = models.DecimalField(
+        max_digits=8, decimal_places=4, default=Decimal(1), db_default=Decimal(1), help_text="Is in the prices already."
+    )
+    buckets = _list(
+        "Parts of these tokens with a price of their own, and requests: [name, quantity, price in 10^-10 USD per"
+        " million]. A price of null: the usual one of those tokens."
+    )
+    corrects = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        null=True,
+        related_name="corrections",
+        db_index=False,
+        help_text="The call that was rated anew. The fee is what that changed; below zero: given back.",
+    )
+    tags = _list("The caller's own.")
+    limits = _list("What it counted against, before and after.")
     prompt_bound = models.PositiveIntegerField(help_text="Prompt tokens that the hold covered.")
     output_bound = models.PositiveIntegerField(help_text="Answer tokens that the hold covered.")
     hold = MoneyField(help_text="Set aside while it ran.")
@@ -109,13 +133,19 @@ class Charge(Row):
     class Meta:
         ordering = ("-id",)
         indexes = (
-            models.Index(fields=["created_at"], name="charge_by_time"),  # the dashboard's days
+            models.Index(fields=["created_at"], name="charge_by_time"),  # the console's filter by days
+            # Parts of days in reports, and days that are added up anew. Partial: written once, when the call is over.
+            models.Index(fields=["settled_at"], condition=Q(settled_at__isnull=False), name="charge_by_end"),
             models.Index(fields=["key", "-id"], name="charge_by_key"),  # a key's own list
+            # Partial: what was rated anew is looked up by the call, and there is little of it.
+            models.Index(fields=["corrects"], condition=Q(corrects__isnull=False), name="charge_correction"),
             # Partial: the sweep looks only at the few that run.
             models.Index(fields=["worker"], condition=Q(state="held"), name="charge_held_by_worker"),
         )
         constraints = (
-            models.CheckConstraint(condition=Q(hold__gte=0) & Q(fee__gte=0), name="charge_not_negative"),
+            models.CheckConstraint(
+                condition=Q(hold__gte=0) & (Q(fee__gte=0) | Q(corrects__isnull=False)), name="charge_not_negative"
+            ),
             models.CheckConstraint(
                 condition=Q(fee=models.F("quota_fee") + models.F("balance_fee")), name="charge_fee_is_its_parts"
             ),

@@ -6,14 +6,14 @@ from decimal import Decimal
 from typing import Any
 
 from django.contrib.auth.models import AbstractUser
-from django.core.validators import MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
 from common.fields import SentJSON
 from common.models import ConfigRow, Row
-from common.money import MoneyField
+from common.money import MoneyField, plain
 
 
 class User(AbstractUser):
@@ -30,6 +30,13 @@ class Group(ConfigRow):
 
     name = models.CharField(max_length=255, unique=True)
     code = models.CharField(max_length=64, blank=True, help_text="A code of your own; calls don't read it.")
+    price_ratio = models.DecimalField(
+        max_digits=8,
+        decimal_places=4,
+        default=Decimal(1),
+        validators=[MinValueValidator(0), MaxValueValidator(1000)],
+        help_text="What its keys pay, as a multiple of the models' prices.",
+    )
     granted_models = models.ManyToManyField(
         "providers.AIModel", through="GroupGrant", related_name="groups", blank=True
     )
@@ -190,17 +197,71 @@ class KeyGrant(ConfigRow):
         return f"{self.key}: {self.model}"
 
 
+class PaymentKind(models.TextChoices):
+    RECHARGE = "recharge", "Recharge"
+    REDEMPTION = "redemption", "Redemption code"
+    REFUND = "refund", "Refund"
+    CORRECTION = "correction", "Correction"
+
+
+class PaymentQuerySet(models.QuerySet["Payment"]):
+    """Payments are made and read. Only their times may be set: what another system booked keeps its day."""
+
+    TIMES = frozenset({"created_at", "updated_at"})
+
+    def update(self, **kwargs: Any) -> int:
+        if not kwargs.keys() <= self.TIMES:
+            raise NeverChanged
+        return super().update(**kwargs)
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        raise NeverChanged
+
+
+class NeverChanged(RuntimeError):
+    """Somebody wrote code that edits or removes a payment."""
+
+    def __init__(self) -> None:
+        super().__init__("A payment is never edited or removed: make a correction.")
+
+
 class Payment(Row):
-    """Money put on a key's balance. Never edited, never removed: the balance follows from these rows."""
+    """Money put on a key's balance, or taken off it. Never edited, never removed: the balance follows from these
+    rows."""
 
     key = models.ForeignKey(ApiKey, models.PROTECT, related_name="payments")
+    kind = models.CharField(
+        max_length=10, choices=PaymentKind.choices, default=PaymentKind.RECHARGE, db_default=PaymentKind.RECHARGE
+    )
+    corrects = models.ForeignKey(
+        "self", models.PROTECT, null=True, blank=True, related_name="corrections", help_text="The one that was wrong."
+    )
+    charge = models.ForeignKey(
+        "accounts.Charge", models.PROTECT, null=True, blank=True, related_name="refunds", help_text="What is refunded."
+    )
     amount = MoneyField(help_text="USD.")
     note = models.CharField(max_length=255, blank=True)
     made_by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+")
+    made_by_key = models.ForeignKey(
+        ApiKey, models.SET_NULL, null=True, blank=True, related_name="+", help_text="The program that made it."
+    )
+    who = models.CharField(
+        "made by", max_length=255, blank=True, db_default="", help_text="As they were called then, should they go."
+    )
+
+    objects = PaymentQuerySet.as_manager()
 
     class Meta:
         ordering = ("-id",)
         constraints = (models.CheckConstraint(condition=~Q(amount=0), name="payment_not_zero"),)
 
     def __str__(self) -> str:
-        return f"{self.amount} USD on {self.key}"
+        return f"{plain(self.amount)} USD on {self.key}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise NeverChanged
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        raise NeverChanged

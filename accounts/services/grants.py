@@ -1,5 +1,6 @@
 """Which models a key may call: its own grants, and those of its group."""
 
+from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
@@ -17,6 +18,11 @@ def by_group() -> dict[int, frozenset[int]]:
     for group_id, model_id in GroupGrant.objects.values_list("group_id", "model_id"):
         found.setdefault(group_id, set()).add(model_id)
     return {group_id: frozenset(model_ids) for group_id, model_ids in found.items()}
+
+
+def price_ratios() -> dict[int, Decimal]:
+    """What groups pay as a multiple of the prices, by group id, where that is another than 1."""
+    return dict(Group.objects.exclude(price_ratio=1).values_list("id", "price_ratio"))
 
 
 @transaction.atomic

@@ -15,11 +15,12 @@ from django.db import Error, IntegrityError, transaction
 from django.utils import timezone
 
 from accounts.errors import InvalidKey, KeyExpired, KeyRevoked, LedgerUnavailable, RightMissing
-from accounts.models import ApiKey, Group, KeyGrant, Payment, Role, Scope, User
+from accounts.models import ApiKey, Group, KeyGrant, Role, Scope, User
 from accounts.services.ledger.decisions import first_of_month
+from accounts.services.payments import Maker
+from accounts.services.payments import recharge as recharge  # part of what is done with keys
 from common.database import borrowed_connection
 from common.models import ConfigVersion
-from common.money import LIMIT_USD
 
 SECRET_START = "wb-"
 ALPHABET = string.ascii_letters + string.digits
@@ -54,6 +55,7 @@ class Caller:
     all_models: bool
     granted: frozenset[int]
     config_version: int
+    email: str = ""
 
 
 def digest(secret: str) -> str:
@@ -124,7 +126,7 @@ def issue(
         key.save()
         KeyGrant.objects.bulk_create(KeyGrant(key=key, model_id=model_id) for model_id in model_ids)
         if balance:
-            recharge(key=key, amount=balance, note="opening balance", made_by=made_by)
+            recharge(key=key, amount=balance, note="opening balance", by=Maker(made_by))
     return issued
 
 
@@ -230,28 +232,6 @@ def retire(*, key: ApiKey) -> ApiKey:
     return revoke(key=locked)
 
 
-def recharge(*, key: ApiKey, amount: Decimal, note: str = "", made_by: User | None = None) -> Payment:
-    """Put money on a key's balance. Raises ValidationError unless the amount is above zero and the key has a limit."""
-    if amount <= 0:
-        raise ValidationError({"amount": "Give an amount above zero."})
-    with transaction.atomic():
-        locked = ApiKey.objects.select_for_update().get(pk=key.pk)
-        if locked.month_quota is None:
-            raise ValidationError(
-                {"amount": "This key has no limit, so a balance would never be used. Set its month quota first."}
-            )
-        if not locked.is_active:
-            raise ValidationError({"amount": "This key has been revoked."})
-        if locked.balance + amount > LIMIT_USD:
-            raise ValidationError({"amount": f"A balance is at most {LIMIT_USD} USD."})
-        payment = Payment(key=locked, amount=amount, note=note, made_by=made_by)
-        payment.full_clean()
-        payment.save()
-        ApiKey.objects.filter(pk=key.pk).update(balance=locked.balance + amount, updated_at=timezone.now())
-    key.refresh_from_db()
-    return payment
-
-
 _remembered: dict[str, Caller] = {}
 
 
@@ -282,7 +262,7 @@ def caller_of(key: ApiKey | None) -> Caller:
     check_usable(key)
     version = ConfigVersion.current()  # read first: grants that change afterwards make it stale, never too new
     granted = frozenset(key.grants.values_list("model_id", flat=True))
-    return Caller(key.id, key.digest, key.name, key.role, key.group_id, key.all_models, granted, version)
+    return Caller(key.id, key.digest, key.name, key.role, key.group_id, key.all_models, granted, version, key.email)
 
 
 def check_usable(key: ApiKey) -> None:

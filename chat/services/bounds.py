@@ -15,7 +15,6 @@ MOST_TOKENS = 2**31 - 1
 # What a vendor counts for one image, file or sound: below this for all but the largest.
 TOKENS_PER_ATTACHMENT = 5_000
 BYTES_PER_TOKEN = 4  # of ordinary text
-MOST_REPORTED_TOKENS = 100_000_000  # far beyond any context; more is a vendor's slip
 # Other servers' names for the answer's limit. They would undo the one that keeps an answer within its hold.
 OUTPUT_ALIASES = frozenset({"n_predict", "num_predict", "max_new_tokens", "max_gen_len", "max_output_tokens"})
 # Sound: vendors count about ten tokens a second. The sparsest speech has 750 bytes a second (Opus at 6 kbit/s), usual
@@ -39,19 +38,28 @@ def prompt_bound(body: JSON, size: int) -> int:
 
 
 def prompt_estimate(body: JSON, size: int) -> int:
-    """Prompt tokens, roughly: for a call whose upstream never said."""
+    """Prompt tokens, roughly and at once: before a call is sent. Afterwards they are counted (`tokenizing`)."""
     count, attached_bytes = _attachments(body)
     text = max(size - attached_bytes, 0) + _query_bytes_again(body)
     estimate = text // BYTES_PER_TOKEN + count * TOKENS_PER_ATTACHMENT // 5
-    return min(estimate + _sound_tokens(body, BYTES_PER_SOUND_TOKEN), MOST_TOKENS)
+    return min(estimate + sound_estimate(body), MOST_TOKENS)
 
 
 def _query_bytes_again(body: JSON) -> int:
+    return query_again(body, lambda query: len(query.encode()))
+
+
+def query_again(body: JSON, measure: Callable[[str], int]) -> int:
     """A reranker reads the query with each document, and its vendor counts it as often: docs.voyageai.com/docs/faq."""
     query, documents = body.get("query"), body.get("documents")
     if not isinstance(query, str) or not isinstance(documents, list):
         return 0
-    return len(query.encode()) * max(len(documents) - 1, 0)
+    return measure(query) * max(len(documents) - 1, 0)
+
+
+def sound_estimate(body: JSON) -> int:
+    """Tokens of the sound files of a form, roughly."""
+    return _sound_tokens(body, BYTES_PER_SOUND_TOKEN)
 
 
 def _sound_tokens(body: JSON, bytes_per_token: int) -> int:
@@ -82,11 +90,12 @@ def _attachments(body: JSON) -> tuple[int, int]:
 
     Only data in the places where vendors look for data is left out of the count; all else may be read as text.
     """
-    sizes = [_data_bytes(part) for part in _parts(body) if _is_attached(part)]
+    sizes = [_data_bytes(part) for part in _parts(body) if is_attached(part)]
     return len(sizes), sum(sizes)
 
 
-def _is_attached(part: JSON) -> bool:
+def is_attached(part: JSON) -> bool:
+    """Whether a part of a message carries an image, a sound or a file."""
     kind = part.get("type")
     return isinstance(kind, str) and kind in ATTACHED
 

@@ -2,9 +2,11 @@
 
 import time
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from accounts.services.keys import Caller
+from chat.services.repeatable import Repeatable
 from providers.requesters.call import CancelToken, Timeouts
 from providers.services.routing import Target
 
@@ -50,6 +52,7 @@ class Call:
     caller: Caller
     request_id: str
     session_key: str = ""
+    tags: tuple[str, ...] = ()
     wants_usage: bool = False
     model_id: int | None = None  # one deployment and no other: the console's tests
     targets: tuple[Target, ...] | None = None  # these deployments, whatever the catalog says
@@ -59,7 +62,10 @@ class Call:
     started: float = field(default_factory=time.monotonic)
     router: str = ""  # the name that was asked, where a router has put another one in
     routed: int = 0  # how often
+    headers: dict[str, str] = field(default_factory=dict)  # for the answer, known as soon as it is admitted
     has_left: bool = False
+    repeatable: Repeatable | None = None  # the answer to keep, where it came with an Idempotency-Key
+    price_ratio: Decimal = Decimal(1)  # of the caller's group
     drains: bool = False  # whether the deployment that is asked now is read to its end when the caller leaves
 
     @property

@@ -1,21 +1,23 @@
 """The one pipeline: resolve, admit with a hold, call, relay, settle once, record. Every dialect's calls pass here."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
 
-from accounts.errors import InsufficientQuota, InvalidKey, LedgerUnavailable, StaleResolution
+from accounts.errors import InsufficientQuota, InvalidKey, LedgerUnavailable, LimitReached, StaleResolution
 from accounts.models import Outcome
 from accounts.services import keys
 from accounts.services.ledger import writer as ledger
 from accounts.services.ledger.types import Admission, Admitted, Settled, Settlement
 from chat.errors import BadCall, NotGranted, OtherKind, UnknownModel
-from chat.services import bounds, smart, snapshot
+from chat.services import billing, bounds, idempotency, smart, snapshot
 from chat.services.attempts import Opened
 from chat.services.calls import Call
-from chat.services.exchange import Exchange, deployment_of
+from chat.services.counted import counted
+from chat.services.exchange import Exchange
 from chat.services.plan import DEFAULT_NAME, Plan, plan
 from chat.services.relay import Relay
 from chat.services.snapshot import Snapshot
@@ -23,6 +25,7 @@ from chat.services.tally import Tally, says_something
 from providers.requesters.base import Answer, Requester
 from providers.requesters.call import CancelToken
 from providers.requesters.sse import Event
+from providers.services import pricing
 from providers.services.choice import Need
 from providers.services.routing import Target
 
@@ -46,6 +49,9 @@ def run(call: Call) -> Done:
     exchange = _begin(call, is_stream=False)
     with exchange.guarded():
         answer, exchange.tally = exchange.send(_tallied(call.endpoint.operation))
+        if call.repeatable is not None:
+            call.repeatable.take_answer(answer)
+            call.repeatable.complete(exchange.headers)
         settled = exchange.finish(Outcome.CLIENT_CLOSED if call.has_left else Outcome.OK)
     return Done(answer, settled, exchange.headers)
 
@@ -64,8 +70,6 @@ def _tallied(operation: str) -> Callable[[Requester, JSON, CancelToken], tuple[A
 
 def open_stream(call: Call) -> Relay:
     """Make a call and return once its answer has begun. Raises what `run` raises."""
-    if not call.endpoint.streams:
-        raise BadCall("This endpoint does not stream.", "stream")
     exchange = _begin(call, is_stream=True)
     with exchange.guarded():
         opened = exchange.send(_primed(call.endpoint.operation))
@@ -93,6 +97,17 @@ def _primed(operation: str) -> Callable[[Requester, JSON, CancelToken], Opened]:
 
 
 def _begin(call: Call, *, is_stream: bool) -> Exchange:
+    try:
+        if is_stream and not call.endpoint.streams:
+            raise BadCall("This endpoint does not stream.", "stream")
+        return _begun(call, is_stream=is_stream)
+    except BaseException:
+        if call.repeatable is not None:
+            idempotency.free(call.repeatable)
+        raise
+
+
+def _begun(call: Call, *, is_stream: bool) -> Exchange:
     admitted, chosen = _admit(call, is_stream=is_stream)
     try:
         return Exchange(call, admitted, chosen)
@@ -114,7 +129,7 @@ def _admit(call: Call, *, is_stream: bool) -> tuple[Admitted, Plan]:
             smart.choose(call, router, run)
             continue
         try:
-            return _hold(call, chosen, picture.version, is_stream=is_stream)
+            return _hold(call, chosen, picture, is_stream=is_stream)
         except StaleResolution:
             picture = snapshot.newer_than(picture.version)
             call.caller = keys.look_up(call.caller.digest)
@@ -124,21 +139,27 @@ def _admit(call: Call, *, is_stream: bool) -> tuple[Admitted, Plan]:
     raise LedgerUnavailable("The configuration is being changed. Try again shortly.", retry_after=1)
 
 
-def _hold(call: Call, chosen: Plan, version: int, *, is_stream: bool) -> tuple[Admitted, Plan]:
+def _hold(call: Call, chosen: Plan, picture: Snapshot, *, is_stream: bool) -> tuple[Admitted, Plan]:
     """A hold for the whole plan; for the name alone where its fallbacks are dearer than what the key can pay."""
     try:
-        return ledger.writer().admit(admission_of(call, chosen, version, is_stream=is_stream)), chosen
-    except InsufficientQuota:
-        alone = chosen.without_fallbacks()
+        admitted = ledger.writer().admit(admission_of(call, chosen, picture, is_stream=is_stream))
+    except (InsufficientQuota, LimitReached) as refusal:
+        alone = chosen.without_fallbacks() if refusal.is_about_size else None
         if alone is None:
             raise
-        return ledger.writer().admit(admission_of(call, alone, version, is_stream=is_stream)), alone
+        return _hold(call, alone, picture, is_stream=is_stream)
+    return admitted, chosen.only({each.deployment.place for each in admitted.options}) if admitted.options else chosen
 
 
 def resolve(call: Call, picture: Snapshot) -> tuple[Snapshot, Plan]:
     """Where the call may go. Raises UnknownModel."""
     chosen = plan(call, picture, need_of(call))
-    return (picture, chosen) if chosen else _resolve_afresh(call)
+    return (picture, _priced(call, picture, chosen)) if chosen else _resolve_afresh(call)
+
+
+def _priced(call: Call, picture: Snapshot, chosen: Plan) -> Plan:
+    call.price_ratio = picture.price_ratio(call.caller)
+    return billing.priced(chosen, pricing.ratio_of(call.price_ratio), time.time())
 
 
 def _resolve_afresh(call: Call) -> tuple[Snapshot, Plan]:
@@ -148,7 +169,7 @@ def _resolve_afresh(call: Call) -> tuple[Snapshot, Plan]:
     chosen = plan(call, picture, need_of(call))
     if chosen is None:
         raise _unknown(call, picture)
-    return picture, chosen
+    return picture, _priced(call, picture, chosen)
 
 
 def _unknown(call: Call, picture: Snapshot) -> UnknownModel:
@@ -172,27 +193,35 @@ def need_of(call: Call) -> Need:
     return Need(bounds.prompt_estimate(call.body, call.size), min(output, bounds.MOST_TOKENS), affinity)
 
 
-def admission_of(call: Call, chosen: Plan, version: int, *, is_stream: bool) -> Admission:
+def admission_of(call: Call, chosen: Plan, picture: Snapshot, *, is_stream: bool) -> Admission:
     """Ask for a hold that covers the dearest of the candidates."""
+    claims, options = counted(call, picture.limits, chosen, billing.deployment_of)
     targets = chosen.all
     choices = bounds.choices(call.body)
     each = max(_output_bound(call, target) for target in targets)
+    prompt_bound = bounds.prompt_bound(call.body, call.size)
+    price_in, price_out, price_request = billing.dearest(targets, prompt_bound)
     return Admission(
         request_id=call.request_id,
         key_id=call.caller.id,
         group_id=call.caller.group_id,
         all_models=call.caller.all_models,
-        config_version=version,
+        config_version=picture.version,
         endpoint=call.endpoint.name,
         is_stream=is_stream,
-        deployment=deployment_of(targets[0]),
-        prompt_bound=bounds.prompt_bound(call.body, call.size),
+        deployment=billing.deployment_of(targets[0]),
+        prompt_bound=prompt_bound,
         output_bound=min(each * choices, bounds.MOST_TOKENS),
         choices=choices,
-        # Writing a vendor's cache may cost more than plain input.
-        hold_price_in=max(max(target.prices[0] or 0, target.prices[3] or 0) for target in targets),
-        hold_price_out=max(target.prices[1] or 0 for target in targets),
+        hold_price_in=price_in,
+        hold_price_out=price_out,
+        hold_price_request=price_request,
+        price_ratio=call.price_ratio,
         can_lower_output=call.endpoint.has_output,
+        email=call.caller.email,
+        tags=call.tags,
+        claims=claims,
+        options=options,
     )
 
 

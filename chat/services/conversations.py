@@ -16,7 +16,7 @@ from accounts.models import ApiKey
 from accounts.services import keys
 from accounts.services.ledger.sql import Insert, columns, run_many
 from accounts.services.ledger.types import Settled
-from chat.models import Session, Thread
+from chat.models import Session, Thread, ThreadBody
 from chat.services.tally import Tally
 from providers.requesters.forms import FilePart
 
@@ -24,10 +24,11 @@ SESSIONS = Session._meta.db_table
 PROMPT_TOKENS = F("charge__input_tokens") + F("charge__cached_read_tokens") + F("charge__cached_write_tokens")
 INSERT_THREAD = Insert(
     Thread._meta.db_table,
-    columns(
-        "uuid created_at updated_at charge_id api_key_id session_id prompt messages completion reasoning tool_calls "
-        "finish_reason is_truncated"
-    ),
+    columns("uuid created_at updated_at charge_id api_key_id session_id finish_reason is_truncated"),
+)
+INSERT_BODY = Insert(
+    ThreadBody._meta.db_table,
+    columns("charge_id created_at prompt messages completion reasoning tool_calls"),
     json_names=frozenset({"tool_calls"}),
 )
 UPSERT_SESSION = (
@@ -58,22 +59,28 @@ class Record:
     finish_reason: str
     is_truncated: bool
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return self.prompt, self.messages, self.completion, self.reasoning, self.tool_calls
+
     @classmethod
     def write(cls, connection: BaseDatabaseWrapper, settled: Sequence[Settled]) -> None:
         """Store the exchanges of these settlements; sessions are made at their first call."""
         now = connection.ops.adapt_datetimefield_value(timezone.now())
-        rows = [_thread_row(connection, now, result) for result in settled]
-        run_many(connection, INSERT_THREAD, [row for row in rows if row])
+        records = [(each, each.settlement.record) for each in settled]
+        own = [(each, record) for each, record in records if isinstance(record, Record)]
+        run_many(connection, INSERT_THREAD, [_thread_row(connection, now, *each) for each in own])
+        bodies = [(each.charge_id, now, *record.texts) for each, record in own if record.texts != NOT_KEPT]
+        run_many(connection, INSERT_BODY, bodies)
 
 
-def _thread_row(connection: BaseDatabaseWrapper, now: Any, result: Settled) -> tuple[Any, ...] | None:
-    record = result.settlement.record
-    if not isinstance(record, Record):
-        return None
+NOT_KEPT = ("", "", "", "", "[]")
+
+
+def _thread_row(connection: BaseDatabaseWrapper, now: Any, result: Settled, record: Record) -> tuple[Any, ...]:
     session_id = _session(connection, now, result, record) if record.session_key else None
-    texts = (record.prompt, record.messages, record.completion, record.reasoning, record.tool_calls)
     ending = (record.finish_reason, record.is_truncated)
-    return (_new_uuid(connection), now, now, result.charge_id, result.settlement.key_id, session_id, *texts, *ending)
+    return (_new_uuid(connection), now, now, result.charge_id, result.settlement.key_id, session_id, *ending)
 
 
 def _session(connection: BaseDatabaseWrapper, now: Any, result: Settled, record: Record) -> int:
@@ -115,7 +122,7 @@ SAID: dict[str, tuple[str, ...]] = {
 def record_of(body: dict[str, Any], endpoint: str, session_key: str, tally: Tally) -> Record | None:
     """The record of one call, cut to what is kept; None when nothing is to be kept."""
     if not settings.HISTORY:
-        return Record(session_key, "", "", "", "", "[]", tally.finish_reason[:32], True) if session_key else None
+        return Record(session_key, *NOT_KEPT, tally.finish_reason[:32], True) if session_key else None
     if endpoint == "completion" and body.get("prompt") is None:
         endpoint = "chat"  # one of messages
     room = settings.HISTORY_MAX_CHARS

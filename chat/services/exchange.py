@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-import orjson
 from django.conf import settings
 
 from accounts.models import Outcome, UsageSource
 from accounts.services.ledger import writer as ledger
-from accounts.services.ledger.types import Admitted, Deployment, Prices, Settled, Settlement, Tokens
-from chat.services import abilities, bounds
+from accounts.services.ledger.types import Admitted, Settled, Settlement, Tokens
+from chat.services import abilities, billing, bounds, tokenizing
 from chat.services.attempts import Attempts, Reply
 from chat.services.calls import Call
 from chat.services.conversations import Record, record_of
@@ -47,13 +46,6 @@ MOST_NAMED = 20
 REFUSED = 400  # from this status on nothing was made, so nothing is billed
 
 
-def deployment_of(target: Target) -> Deployment:
-    prices = Prices(*target.prices)
-    return Deployment(
-        target.model_id, target.provider_id, target.name, target.provider_name, target.upstream_name, prices
-    )
-
-
 class Exchange:
     """Holds what the settlement will need. Every path out of it ends in `finish`, which acts once."""
 
@@ -67,7 +59,7 @@ class Exchange:
         self.first_byte_ms: int | None = None
         self.settled: Settled | None = None
         self.tally = Tally(settings.HISTORY_MAX_CHARS)
-        self.headers: dict[str, str] = {}
+        self.headers = call.headers = dict(admitted.headers)
         self.dropped: tuple[str, ...] = ()
         self._page = ledger.writer().page
         self._slot = self._page.take(call.request_id, bounds.prompt_estimate(call.body, call.size))
@@ -78,7 +70,7 @@ class Exchange:
             wishes = self.call.wishes
             reply = self.attempts.send(lambda target, access, token: self._send_to(target, access, token, send, wishes))
         except ProviderError as error:
-            error.headers.update(self._route_header())
+            error.headers.update({**self.admitted.headers, **self._route_header()})
             raise
         self.target, self.dropped, self.first_byte_ms = reply.target, reply.dropped, self._elapsed_ms()
         self._tell(reply)
@@ -115,7 +107,7 @@ class Exchange:
         # Where nobody states a limit, some requesters set one that has room for the thought beside the answer.
         if target.requires_max_tokens or (target.max_output and bounds.thinking_budget(body)):
             body = bounds.limited(body, target, bounds.output_limit(self.call.asked, target))
-        if not self.admitted.is_limited or not target.prices[1]:
+        if not (self.admitted.caps_tokens or (self.admitted.is_limited and billing.costs_output(target))):
             return body, {}
         body = {name: value for name, value in body.items() if name not in bounds.OUTPUT_ALIASES}
         covered = self.admitted.output_bound // bounds.choices(self.call.body)
@@ -195,7 +187,7 @@ class Exchange:
             request_id=self.call.request_id,
             key_id=self.call.caller.id,
             outcome=outcome,
-            deployment=None if self.target is self.expected else deployment_of(self.target),
+            deployment=billing.served_by(self.target, self.expected, tokens),
             tokens=tokens,
             usage_source=source,
             error=error,
@@ -204,6 +196,7 @@ class Exchange:
             first_byte_ms=self.first_byte_ms,
             total_ms=self._elapsed_ms(),
             record=self._record(),
+            answer=self.call.repeatable,
         )
 
     def _route_note(self) -> str:
@@ -225,19 +218,22 @@ class Exchange:
         is charged for its prompt, if a vendor has read it and will bill it."""
         reported = Usage.from_openai(self.tally.usage) if self.tally.usage else None
         if reported is not None:
-            return _tokens(reported), UsageSource.REPORTED
+            return self._told_apart(_tokens(reported), reported), UsageSource.REPORTED
         came = self.tally.events or outcome == Outcome.OK
         if came or (outcome == Outcome.CLIENT_CLOSED and self._unrefused):
-            output = bounds.text_estimate(self.tally.characters)
-            return Tokens(self._sent_prompt(), output=output), UsageSource.ESTIMATED
+            counted = Tokens(self._sent_prompt(), output=tokenizing.answer_tokens(self.tally))
+            return self._told_apart(counted, None), UsageSource.ESTIMATED
         return Tokens(), UsageSource.NONE
 
+    def _told_apart(self, tokens: Tokens, usage: Usage | None) -> Tokens:
+        return billing.told_apart(tokens, usage, self.tally.usage, self.target)
+
     def _sent_prompt(self) -> int:
-        """Tokens, roughly; of what the model got, should that be less than was asked."""
-        body, left_out = abilities.fitted(self.call.body, self.target.withholds) if self.target.withholds else ({}, [])
-        if not left_out:
-            return bounds.prompt_estimate(self.call.body, self.call.size)
-        return bounds.prompt_estimate(body, len(orjson.dumps(body)))
+        """Tokens of what the model got, should that be less than was asked."""
+        body, withheld = self.call.body, self.target.withholds
+        return tokenizing.prompt_tokens(
+            abilities.fitted(body, withheld)[0] if withheld else body, self.call.endpoint.name
+        )
 
     def _elapsed_ms(self) -> int:
         return int((time.monotonic() - self.call.started) * 1000)
@@ -281,6 +277,5 @@ def _limits_renamed(body: JSON, target: Target) -> JSON:
 
 
 def _tokens(usage: Usage) -> Tokens:
-    """A vendor's figures, each cut to what a call can be: nonsense from upstream must not stop the settlement."""
-    counts = (usage.input_tokens, usage.cached_read_tokens, usage.cached_write_tokens, usage.output_tokens)
-    return Tokens(*(min(count, bounds.MOST_REPORTED_TOKENS) for count in (*counts, usage.reasoning_tokens)))
+    inputs = (usage.input_tokens, usage.cached_read_tokens, usage.cached_write_tokens)
+    return Tokens(*inputs, usage.output_tokens, usage.reasoning_tokens)

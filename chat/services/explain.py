@@ -73,7 +73,7 @@ def _explain(call: Call) -> Explanation:
         candidates=usable,
         excluded=held_back + _excluded(call, picture, plan, standings),
         special={_special_name(error): targets for error, targets in plan.special.items() if targets},
-        quote=_quote(call, plan, picture.version),
+        quote=_quote(call, plan, picture),
         traffic={each.target.model_id: board().traffic_of(each.target) for each in usable},
     )
 
@@ -86,11 +86,11 @@ def _router(call: Call, picture: Snapshot, settings: JSON) -> dict[str, object]:
     return {"rules": rules, "localLlmModel": smart.chooser_of(settings)}
 
 
-def _quote(call: Call, plan: Plan, version: int) -> Quote:
+def _quote(call: Call, plan: Plan, picture: Snapshot) -> Quote:
     """What the call would hold: for its name alone, where that is all that the key can pay."""
-    asked = quote(admission_of(call, plan, version, is_stream=bool(call.body.get("stream"))))
+    asked = quote(admission_of(call, plan, picture, is_stream=bool(call.body.get("stream"))))
     alone = plan.without_fallbacks() if asked.refusal else None
-    return _quote(call, alone, version) if alone else asked
+    return _quote(call, alone, picture) if alone else asked
 
 
 def _special_name(error: type[Exception]) -> str:

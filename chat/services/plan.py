@@ -1,9 +1,10 @@
 """Where a call may go: from the name that the caller gave to deployments in the order of trying."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from accounts.services.keys import Caller
+from accounts.services.ledger.types import Place
 from chat.services import abilities
 from chat.services.calls import Call
 from chat.services.snapshot import Snapshot
@@ -37,6 +38,16 @@ class Plan:
         if not self.fallbacks and not any(self.special.values()):
             return None
         return Plan(self.targets[: len(self.targets) - self.fallbacks], {}, self.need)
+
+    def only(self, places: Collection[Place]) -> "Plan":
+        """Without the deployments in other places: limits of their own leave the call no room there."""
+
+        def kept(targets: list[Target]) -> list[Target]:
+            return [target for target in targets if target.place in places]
+
+        own = len(self.targets) - self.fallbacks
+        special = {error: kept(targets) for error, targets in self.special.items()}
+        return Plan(kept(self.targets), special, self.need, len(kept(self.targets[own:])))
 
     def standings(self, targets: Iterable[Target]) -> list[Standing]:
         """How each of them stands now, in the order of trying: what rests is the last resort, the rest is out."""

@@ -33,7 +33,7 @@ class Relay:
 
     def __iter__(self) -> Iterator[list[Event]]:
         exchange, tally = self.exchange, self.exchange.tally
-        wants_usage = exchange.call.wants_usage
+        wants_usage, repeatable = exchange.call.wants_usage, exchange.call.repeatable
         together: list[Event] = []
         try:
             for event in self._events:
@@ -41,12 +41,16 @@ class Relay:
                 exchange.produced()
                 if wants_usage or not is_usage:
                     together.append(event)
+                    if repeatable is not None:
+                        repeatable.take(event.frame)
                 if together and not event.is_followed:
                     yield together
                     together = []
         except ProviderError as error:
             self._broke(error)
         else:
+            if repeatable is not None:
+                repeatable.complete(exchange.headers)
             exchange.finish(Outcome.CLIENT_CLOSED if exchange.call.has_left else Outcome.OK)
         if together:
             yield together

@@ -83,11 +83,17 @@ def _question(call: Call, chooser: str, rules: list[dict[str, str]]) -> Call:
         body,
         len(orjson.dumps(body)),
         call.caller,
-        f"{call.request_id}-r{call.routed}",
+        question_ids(call.request_id)[call.routed - 1],
+        tags=call.tags,
         limits=call.limits,
         token=call.token,
         routed=call.routed,
     )
+
+
+def question_ids(request_id: str) -> list[str]:
+    """The charges of what a call's routers may ask: beside its own, in turn."""
+    return [f"{request_id}-r{number}" for number in range(1, DEEPEST + 1)]
 
 
 def _tool(names: list[str]) -> JSON:

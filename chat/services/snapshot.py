@@ -1,13 +1,16 @@
 """The configuration that calls are resolved from: read once, used until its version has moved."""
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from decimal import Decimal
 
 from django.db import Error
 
 from accounts.errors import LedgerUnavailable
 from accounts.services import grants
 from accounts.services.keys import Caller
+from accounts.services.ledger.limiting.rules import Book, load_book
+from accounts.services.ledger.types import ONE
 from common.database import borrowed_connection
 from common.models import ConfigVersion
 from providers.models import Kind
@@ -16,11 +19,13 @@ from providers.services.routing import Catalog, Target, load_catalog
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The catalog and the groups' grants, as they were at one version."""
+    """The catalog, the groups' grants and the limits, as they were at one version."""
 
     version: int
     catalog: Catalog
     group_grants: dict[int, frozenset[int]]
+    limits: Book = field(default_factory=Book)
+    price_ratios: dict[int, Decimal] = field(default_factory=dict)
 
     def named(self, caller: Caller, kind: str, name: str) -> list[Target]:
         """The deployments of that name that this caller may use."""
@@ -43,6 +48,10 @@ class Snapshot:
         if caller.all_models or model_id in caller.granted:
             return True
         return caller.group_id is not None and model_id in self.group_grants.get(caller.group_id, ())
+
+    def price_ratio(self, caller: Caller) -> Decimal:
+        """What this caller's group pays, as a multiple of the prices."""
+        return self.price_ratios.get(caller.group_id or 0, ONE)
 
 
 _current: Snapshot | None = None
@@ -84,7 +93,8 @@ def _load() -> Snapshot:
     try:
         with borrowed_connection():
             # The version is read before the rows: an edit in between makes this one stale at its first admission.
-            return Snapshot(ConfigVersion.current(), load_catalog(), grants.by_group())
+            version, catalog = ConfigVersion.current(), load_catalog()
+            return Snapshot(version, catalog, grants.by_group(), load_book(), grants.price_ratios())
     except Error as error:
         raise LedgerUnavailable("The database does not answer. Try again shortly.") from error
 

@@ -1,53 +1,37 @@
-"""The console's first page: the last 30 days at a glance, from two grouped reads of the charges' time index."""
+"""The console's first page: the last 30 days at a glance, from the days of spend."""
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
-from datetime import date, datetime, time, timedelta
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Case, Count, IntegerField, Q, QuerySet, Sum, Value, When
-from django.db.models.functions import Coalesce
+from django.db.models import Count, Sum
 from django.http import HttpRequest
 from django.utils import timezone
 
-from accounts.models import ApiKey, Charge, Outcome, State
+from accounts.models import ApiKey, Charge, State
+from accounts.services import reports
+from accounts.services.reports import NOTHING, Bounds, Total
+from accounts.services.rollups import start_of
 from common.console import glance, moment, money
-from common.money import MoneyField
 from gateway.console import start
 
 DAYS = 30
 TOP = 5
 LATEST = 10
 COLORS = {"ok": "success", "running": "info", "client_closed": "warning", "bad_request": "warning"}
-# What a caller got wrong is nobody's failure here.
-FAILED = Q(outcome__in=[Outcome.UPSTREAM_ERROR, Outcome.GATEWAY_ERROR, Outcome.SERVER_STOPPED])
-TOKEN_FIELDS = ("input_tokens", "cached_read_tokens", "cached_write_tokens", "output_tokens")
-
-
-@dataclass(slots=True)
-class Totals:
-    """What a stretch of time came to."""
-
-    calls: int = 0
-    tokens: int = 0
-    spend: Decimal = Decimal(0)
-    errors: int = 0
-
-    def add(self, other: "Totals") -> None:
-        for field in fields(self):
-            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
 
 
 @dataclass(slots=True)
 class Traffic:
     """All that the cards and charts show."""
 
-    days: list[tuple[date, Totals]]
-    last_day: Totals
-    month: Totals
+    days: list[tuple[date, Total]]
+    last_day: Total
+    month: Total
     open_holds: int
     held: Decimal
 
@@ -65,7 +49,7 @@ def context(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         **context,
         "cards": cards(traffic),
         "charts": [chart(title, each, traffic) for title, each in CHARTS],
-        "tops": tops(_window(now)),
+        "tops": tops(window(now)),
         "latest": [row(charge) for charge in latest],
         "open_holds": traffic.open_holds,
         "held": money(traffic.held),
@@ -73,69 +57,26 @@ def context(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _starts(now: datetime) -> list[datetime]:
-    """The midnights of the last days and the next one: a day may have 23 or 25 hours."""
+def window(now: datetime) -> Bounds:
+    """Today and the days before it, as those of the gateway's zone."""
+    return Bounds(since=start_of(_days(now)[0]))
+
+
+def _days(now: datetime) -> list[date]:
     today = timezone.localtime(now).date()
-    days = [today - timedelta(days=back) for back in range(DAYS - 1, -2, -1)]
-    return [timezone.make_aware(datetime.combine(day, time())) for day in days]
-
-
-def _window(now: datetime) -> QuerySet[Charge]:
-    return Charge.objects.filter(created_at__gte=_starts(now)[0]).order_by()
+    return [today - timedelta(days=back) for back in range(DAYS - 1, -1, -1)]
 
 
 def traffic_until(now: datetime) -> Traffic:
-    """One query. Days are told apart by comparing, as a database can do it without calling out for time zones."""
-    starts = _starts(now)
-    recent = Q(created_at__gte=now - timedelta(days=1))
-    day = Case(
-        *(When(created_at__lt=until, then=Value(number)) for number, until in enumerate(starts[1:])),
-        default=Value(DAYS - 1),
-        output_field=IntegerField(),
+    found = {each.group: each for each in reports.totals(window(now), by="day")}
+    held = Charge.objects.filter(state=State.HELD).aggregate(calls=Count("id"), hold=Sum("hold"))
+    return Traffic(
+        days=[(day, found.get(day, NOTHING)) for day in _days(now)],
+        last_day=reports.total(Bounds(since=now - timedelta(days=1))),
+        month=reports.added(found.values()),
+        open_holds=held["calls"],
+        held=held["hold"] or Decimal(0),
     )
-    held = Q(state=State.HELD)
-    rows: Iterable[Any] = (
-        _window(now)
-        .annotate(day=day)
-        .values("day")
-        .annotate(
-            **_sums("all"),
-            **_sums("new", recent),
-            open_holds=Count("id", filter=held),
-            held_sum=_sum("hold", MoneyField(), held),
-        )
-    )
-    return _traffic([timezone.localtime(each).date() for each in starts[:-1]], rows)
-
-
-def _sums(prefix: str, condition: Q | None = None) -> dict[str, Any]:
-    return {
-        f"{prefix}_calls": Count("id", filter=condition),
-        f"{prefix}_errors": Count("id", filter=FAILED & condition if condition else FAILED),
-        f"{prefix}_spend": _sum("fee", MoneyField(), condition),
-        **{f"{prefix}_{name}": _sum(name, IntegerField(), condition) for name in TOKEN_FIELDS},
-    }
-
-
-def _sum(name: str, output: "IntegerField[int, int] | MoneyField", condition: Q | None) -> Coalesce:
-    return Coalesce(Sum(name, filter=condition), Value(0, output_field=output), output_field=output)
-
-
-def _traffic(days: Sequence[date], rows: Iterable[dict[str, Any]]) -> Traffic:
-    traffic = Traffic([(day, Totals()) for day in days], Totals(), Totals(), 0, Decimal(0))
-    for row in rows:
-        totals = _totals(row, "all")
-        traffic.days[row["day"]][1].add(totals)
-        traffic.month.add(totals)
-        traffic.last_day.add(_totals(row, "new"))
-        traffic.open_holds += row["open_holds"]
-        traffic.held += row["held_sum"]
-    return traffic
-
-
-def _totals(row: dict[str, Any], prefix: str) -> Totals:
-    tokens = sum(row[f"{prefix}_{name}"] for name in TOKEN_FIELDS)
-    return Totals(row[f"{prefix}_calls"], tokens, row[f"{prefix}_spend"], row[f"{prefix}_errors"])
 
 
 # What is shown of it
@@ -149,8 +90,8 @@ def short(count: int) -> str:
     return f"{count:,}"
 
 
-def _rate(totals: Totals) -> str:
-    return f"{totals.errors / totals.calls:.1%} of calls" if totals.calls else ""
+def _rate(total: Total) -> str:
+    return f"{total.failed / total.calls:.1%} of calls" if total.calls else ""
 
 
 def cards(traffic: Traffic) -> list[dict[str, str]]:
@@ -158,8 +99,8 @@ def cards(traffic: Traffic) -> list[dict[str, str]]:
     return [
         _card("Calls", "swap_vert", f"{day.calls:,}", f"{month.calls:,}"),
         _card("Tokens", "token", short(day.tokens), short(month.tokens)),
-        _card("Spend", "payments", glance(day.spend), glance(month.spend)),
-        _card("Errors", "error", f"{day.errors:,}", f"{month.errors:,}", _rate(month)),
+        _card("Spend", "payments", glance(day.fee), glance(month.fee)),
+        _card("Errors", "error", f"{day.failed:,}", f"{month.failed:,}", _rate(month)),
     ]
 
 
@@ -167,13 +108,13 @@ def _card(title: str, icon: str, day: str, month: str, note: str = "") -> dict[s
     return {"title": title, "icon": icon, "day": day, "month": month, "note": note}
 
 
-Reading = Callable[[Totals], float]
+Reading = Callable[[Total], float]
 SPEND = "Spend, USD"
 CHARTS: tuple[tuple[str, Reading], ...] = (
-    ("Calls", lambda totals: totals.calls),
-    ("Tokens", lambda totals: totals.tokens),
-    (SPEND, lambda totals: float(round(totals.spend, 6))),
-    ("Errors", lambda totals: totals.errors),
+    ("Calls", lambda total: total.calls),
+    ("Tokens", lambda total: total.tokens),
+    (SPEND, lambda total: float(round(total.fee, 6))),
+    ("Errors", lambda total: total.failed),
 )
 RED = "#dc2626"
 
@@ -181,42 +122,42 @@ RED = "#dc2626"
 def chart(title: str, reading: Reading, traffic: Traffic) -> dict[str, str]:
     """The data of one bar chart, in Chart.js's form, with unfold's colours."""
     color = RED if title == "Errors" else "var(--color-primary-600)"
-    values = [reading(totals) for _, totals in traffic.days]
+    values = [reading(total) for _, total in traffic.days]
     labels = [f"{day:%b} {day.day}" for day, _ in traffic.days]
     dataset = {"label": title, "data": values, "backgroundColor": color, "displayYAxis": True, "maxTicksXLimit": 8}
     dataset["isCount"] = title != SPEND  # console.js then keeps its axis to whole numbers
     return {"title": title, "data": json.dumps({"labels": labels, "datasets": [dataset]})}
 
 
-def tops(window: QuerySet[Charge]) -> list[dict[str, Any]]:
+def tops(bounds: Bounds) -> list[dict[str, Any]]:
     """The dearest keys, models and providers, from one grouped read."""
-    spent: dict[str, dict[Any, Totals]] = {kind: defaultdict(Totals) for kind in ("key", "model", "provider")}
-    grouped = window.values_list("key_id", "model_name", "provider_name").annotate(Count("id"), Sum("fee"))
-    for key_id, model, provider, calls, fee in grouped:
+    spent: dict[str, dict[Any, list[Total]]] = {kind: defaultdict(list) for kind in ("key", "model", "provider")}
+    for key_id, model, provider, total in reports.totals_by_all(bounds):
         for kind, name in (("key", key_id), ("model", model), ("provider", provider)):
-            spent[kind][name].add(Totals(calls=calls, spend=fee))
+            spent[kind][name].append(total)
     ranked = {kind: _ranked(entries) for kind, entries in spent.items()}
-    names = {key.pk: key.name for key in ApiKey.objects.filter(pk__in=[name for name, _ in ranked["key"]])}
+    names = {key.pk: key.name for key in ApiKey.objects.filter(pk__in=[total.group for total in ranked["key"]])}
     return [_top("Keys", ranked["key"], names), _top("Models", ranked["model"]), _top("Providers", ranked["provider"])]
 
 
-def _ranked(entries: dict[str, Totals]) -> list[tuple[Any, Totals]]:
-    return sorted(entries.items(), key=lambda entry: (-entry[1].spend, -entry[1].calls))[:TOP]
+def _ranked(entries: dict[Any, list[Total]]) -> list[Total]:
+    added = (reports.added(totals, group) for group, totals in entries.items())
+    return sorted(added, key=lambda total: (-total.fee, -total.calls))[:TOP]
 
 
-def _top(title: str, ranked: list[tuple[Any, Totals]], names: dict[int, str] | None = None) -> dict[str, Any]:
-    most = max((totals.spend for _, totals in ranked), default=Decimal(0))
+def _top(title: str, ranked: Sequence[Total], names: dict[int, str] | None = None) -> dict[str, Any]:
+    most = max((total.fee for total in ranked), default=Decimal(0))
     return {
         "title": title,
         "rows": [
             {
-                "name": names.get(name, "") if names is not None else name,
-                "id": name if names is not None else None,
-                "calls": f"{totals.calls:,}",
-                "spend": glance(totals.spend),
-                "percent": int(totals.spend * 100 / most) if most else 0,
+                "name": names.get(total.group, "") if names is not None else total.group,
+                "id": total.group if names is not None else None,
+                "calls": f"{total.calls:,}",
+                "spend": glance(total.fee),
+                "percent": int(total.fee * 100 / most) if most > 0 else 0,
             }
-            for name, totals in ranked
+            for total in ranked
         ],
     }
 

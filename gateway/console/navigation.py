@@ -25,6 +25,7 @@ def items(request: HttpRequest) -> list[dict[str, Any]]:
             _table("API keys", "key", "accounts", "apikey"),
             _table("Groups", "workspaces", "accounts", "group"),
             _table("Payments", "payments", "accounts", "payment"),
+            _table("Redemption codes", "redeem", "accounts", "redemptioncode"),
             _table("Bots", "smart_toy", "chat", "bot"),
             _link("API docs", "api", "docs"),
         ),

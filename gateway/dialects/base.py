@@ -1,5 +1,6 @@
 """What every dialect's traffic needs to know of its caller."""
 
+import re
 import secrets
 from collections.abc import Mapping
 from math import inf, nan
@@ -12,7 +13,10 @@ from accounts.errors import InvalidKey
 from accounts.services import keys
 from accounts.services.keys import Caller
 from chat.errors import BadCall
+from chat.services.counted import read_tags
 from providers.requesters.call import Timeouts
+
+IDEMPOTENCY_KEY = re.compile("[!-~]{1,255}")
 
 
 def json_response(
@@ -46,6 +50,20 @@ def secret_of(request: HttpRequest) -> str:
 def caller_of(request: HttpRequest) -> Caller:
     """Who calls; raises InvalidKey or LedgerUnavailable."""
     return keys.authenticate(secret_of(request))
+
+
+def idempotency_key_of(request: HttpRequest) -> str | None:
+    """What the caller calls this request, so that it can be sent again; raises BadCall."""
+    key: str | None = request.META.get("HTTP_IDEMPOTENCY_KEY")
+    if key is None or IDEMPOTENCY_KEY.fullmatch(key):
+        return key
+    raise BadCall("The header Idempotency-Key is 1 to 255 visible ASCII characters.", "Idempotency-Key")
+
+
+def tags_of(request: HttpRequest) -> tuple[str, ...]:
+    """What the caller's header calls this request; raises BadCall."""
+    text = request.META.get("HTTP_X_WEIGHBRIDGE_TAGS", "")
+    return read_tags(text) if text else ()
 
 
 # The caller's own patience, in seconds: shorter than the providers', or without effect.

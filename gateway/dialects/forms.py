@@ -1,8 +1,10 @@
 """A call's body as multipart/form-data: texts and files, in memory, within the same bounds as JSON."""
 
+import hashlib
 from io import BytesIO
 from typing import Any
 
+import orjson
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.core.files.uploadedfile import InMemoryUploadedFile
 from django.core.files.uploadhandler import FileUploadHandler
@@ -56,3 +58,13 @@ def read_form(request: HttpRequest) -> tuple[dict[str, Any], int]:
         file: Any = files[name]
         fields[name] = FilePart(str(file.name), str(file.content_type or "application/octet-stream"), file.read())
     return fields, len(raw) - sum(len(each.data) for each in fields.values() if isinstance(each, FilePart))
+
+
+def content_of(fields: dict[str, Any]) -> bytes:
+    """What a form says, whatever stood between its parts: for a form that is sent again the same."""
+    said = {name: _of_file(value) if isinstance(value, FilePart) else value for name, value in fields.items()}
+    return orjson.dumps(said, option=orjson.OPT_SORT_KEYS)
+
+
+def _of_file(file: FilePart) -> dict[str, str]:
+    return {"name": file.name, "type": file.content_type, "digest": hashlib.sha256(file.data).hexdigest()}

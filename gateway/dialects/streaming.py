@@ -90,7 +90,9 @@ class EventStream:
         self.waiting_since = 0.0
         try:
             self._is_early = self._opening.is_done(settings.STREAM_KEEPALIVE_SECONDS or None)
-            self.headers: Mapping[str, str] = self._opening.result().exchange.headers if self._is_early else {}
+            if self._is_early:
+                self._opening.result()
+            self.headers: Mapping[str, str] = call.headers
         except BaseException:
             self._stop_watching()
             self._opening.close()  # a worker that is being ended waits no more, but the call must know

@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 from django_tasks import task
 from django_tasks_db.models import DBTaskResult
 
+from chat.services import retention
 from chat.services.bots import events as bot_events
 from common import jobs
 from common.models import Job, JobState
@@ -76,6 +77,7 @@ def tidy() -> None:
     """What the queue remembers of its messages is of no use to anybody, nor are tasks that nobody looks at."""
     _forget_hidden()
     bot_events.tidy()
+    retention.tidy()
     jobs.tidy()
     kept = Job.objects.unfinished().exclude(message=None).values("message")
     DBTaskResult.objects.exclude(id__in=kept).delete()

@@ -1,6 +1,7 @@
 """What the gateway's commands share: reading arguments strictly, printing for people or as JSON."""
 
 import json
+import sys
 from argparse import ArgumentTypeError
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -12,7 +13,10 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
 from accounts.models import ApiKey
+from accounts.services.payments import Maker
 from common.money import show, to_units
+
+COMMAND_LINE = Maker(name="command line")  # who logs in to the machine is not known here
 
 
 class GatewayCommand(BaseCommand):
@@ -69,6 +73,11 @@ def moment(text: str) -> datetime:
     if found is None:
         raise ArgumentTypeError(f"{text!r} is no date: give 2027-01-31, 2027-01-31T12:00 or 30d.")
     return found if timezone.is_aware(found) else timezone.make_aware(found)
+
+
+def confirmed(question: str) -> bool:
+    """Whether somebody who sits there says yes; where nobody can answer, it is no."""
+    return sys.stdin.isatty() and input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
 def find_key(name: str) -> ApiKey:

@@ -59,9 +59,15 @@ def to_usage(usage: JSON) -> JSON:
         "prompt_tokens": prompt,
         "completion_tokens": output,
         "total_tokens": prompt + output,
-        "prompt_tokens_details": {"cached_tokens": read, "cache_creation_tokens": written},
+        "prompt_tokens_details": {"cached_tokens": read, "cache_creation_tokens": written, **_kept(usage)},
         "completion_tokens_details": {"reasoning_tokens": thinking},
     }
+
+
+def _kept(usage: JSON) -> JSON:
+    """What was written to the cache by how long it stays there: an hour costs more than five minutes."""
+    by_time = usage.get("cache_creation") or {}
+    return {"cache_creation": by_time} if by_time.get("ephemeral_1h_input_tokens") else {}
 
 
 def _to_message(blocks: list[JSON]) -> JSON:

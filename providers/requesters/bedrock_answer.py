@@ -50,11 +50,13 @@ def to_usage(usage: JSON) -> JSON:
     includes the thoughts, which Bedrock does not count by themselves."""
     read, written = usage.get("cacheReadInputTokens") or 0, usage.get("cacheWriteInputTokens") or 0
     prompt, output = (usage.get("inputTokens") or 0) + read + written, usage.get("outputTokens") or 0
+    long = sum(each.get("inputTokens") or 0 for each in usage.get("cacheDetails") or () if each.get("ttl") == "1h")
+    kept = {"cache_creation": {"ephemeral_1h_input_tokens": long}} if long else {}
     return {
         "prompt_tokens": prompt,
         "completion_tokens": output,
         "total_tokens": prompt + output,
-        "prompt_tokens_details": {"cached_tokens": read, "cache_creation_tokens": written},
+        "prompt_tokens_details": {"cached_tokens": read, "cache_creation_tokens": written, **kept},
     }
 
 

@@ -68,19 +68,33 @@ def refuse_blocked(payload: JSON) -> None:
 
 def to_usage(usage: Any) -> JSON | None:
     """promptTokenCount holds the cached ones, candidatesTokenCount none of the thoughts; what the vendor's own tools
-    put into the prompt is counted beside it, and charged as input. None when nothing was counted."""
+    put into the prompt is counted beside it, and charged as input. Sound that the cache served is told as cached
+    only. None when nothing was counted."""
     if not isinstance(usage, dict) or not usage:
         return None
     prompt = _count(usage, "promptTokenCount") + _count(usage, "toolUsePromptTokenCount")
     thoughts = _count(usage, "thoughtsTokenCount")
     output = _count(usage, "candidatesTokenCount") + thoughts
+    cached = _by_modality(usage, "cacheTokensDetails")
+    uncached = {name: count - cached.get(name, 0) for name, count in _by_modality(usage, "promptTokensDetails").items()}
     return {
         "prompt_tokens": prompt,
         "completion_tokens": output,
         "total_tokens": prompt + output,
-        "prompt_tokens_details": {"cached_tokens": _count(usage, "cachedContentTokenCount")},
-        "completion_tokens_details": {"reasoning_tokens": thoughts},
+        "prompt_tokens_details": {"cached_tokens": _count(usage, "cachedContentTokenCount"), **uncached},
+        "completion_tokens_details": {"reasoning_tokens": thoughts, **_by_modality(usage, "candidatesTokensDetails")},
     }
+
+
+MODALITIES = {"IMAGE": "image_tokens", "AUDIO": "audio_tokens"}  # those that models have a price of their own for
+
+
+def _by_modality(usage: JSON, name: str) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for each in usage.get(name) or ():
+        if modality := MODALITIES.get(each.get("modality")):
+            found[modality] = found.get(modality, 0) + _count(each, "tokenCount")
+    return found
 
 
 def _count(usage: JSON, name: str) -> int:

@@ -17,7 +17,7 @@ from providers.requesters import listing
 from providers.requesters.base import RemoteModel, Requester
 from providers.requesters.egress import Timeouts
 from providers.requesters.errors import AuthFailed, ModelNotFound, ProviderError, Timeout
-from providers.services import knowledge
+from providers.services import knowledge, price_sync
 from providers.services.routing import accesses_of, vendor_of
 
 PATIENCE = Timeouts(connect=10, first_byte=30, idle=30, total=60)  # a person waits at the other end
@@ -51,6 +51,7 @@ class Scanned:
     already_added: bool = False
     prices: Mapping[str, Decimal] = dataclasses.field(default_factory=dict)
     price_note: str = ""
+    is_listed: bool = False
     refusal: str = ""  # why no row can be made of it
 
     @property
@@ -105,7 +106,9 @@ def import_models(*, provider: Provider, chosen: Sequence[Scanned], prefix: str 
             each for key, each in wanted.items() if key not in added and (each.kind, prefix + each.id) not in added
         ]
         rows = [_row(provider, each, prefix) for each in fresh]
-        return AIModel.objects.bulk_create(rows) if rows else []
+        made = AIModel.objects.bulk_create(rows) if rows else []
+        price_sync.complete(model for model in made if model.follows_list)
+        return made
 
 
 def marked(each: Scanned) -> Scanned:
@@ -188,6 +191,7 @@ def _scanned(provider: Provider, entry: RemoteModel, added: set[tuple[str, str]]
         already_added=(facts.kind, entry.id) in added,
         prices=_prices_of(facts.kind, known.prices),
         price_note=known.note if known.prices else "",
+        is_listed=known.is_listed,
         refusal=catalog.kind_refusal(provider.requester, facts.kind),
     )
 
@@ -212,6 +216,7 @@ def _row(provider: Provider, each: Scanned, prefix: str) -> AIModel:
         is_multimodal=listing.VISION in each.abilities,
         context_length=each.context_length,
         max_output=each.max_output,
+        follows_list=each.is_listed,
         **each.prices,
     )
     try:

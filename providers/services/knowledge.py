@@ -25,6 +25,16 @@ PRICES = {
     "price_cached_read": "cache_read_mtok",
     "price_cached_write": "cache_write_mtok",
 }
+RARE = {
+    "price_cached_write_1h": "cache_write_1h_mtok",
+    "price_reasoning": "output_reasoning_mtok",
+    "price_image_in": "input_image_mtok",
+    "price_image_out": "output_image_mtok",
+    "price_audio_in": "input_audio_mtok",
+    "price_audio_out": "output_audio_mtok",
+}
+# USD per thousand: of requests, or of a reranker's searches.
+REQUESTS = ("requests_kcount", "rerank_searches_kcount")
 DEAREST = Decimal(10_000)  # what a price column takes
 
 
@@ -37,6 +47,7 @@ class Known:
     label: str = ""
     description: str = ""
     note: str = ""
+    is_listed: bool = False
 
 
 NOTHING = Known({})
@@ -55,16 +66,43 @@ def about(*, provider: Provider, upstream_name: str, raw: JSON | None = None) ->
 def _listed(provider: Provider, upstream_name: str) -> Known:
     from genai_prices.data_snapshot import get_snapshot
 
-    snapshot = get_snapshot()
-    vendor = _vendor_in(snapshot, provider)
-    model = vendor.find_model(upstream_name, all_providers=snapshot.providers) if vendor else None
+    model = _model_in(get_snapshot(), provider, upstream_name)
     if model is None:
         return NOTHING
     current = model.get_prices(datetime.now(UTC))
     found = {column: getattr(current, theirs, None) for column, theirs in PRICES.items()}
     prices = {column: _base(price) for column, price in found.items() if price is not None}
     description = model.description or ""
-    return Known(_usable(prices), model.context_window, model.name or "", description, _note(found.values()))
+    usable, note = _usable(prices), _note(found.values())
+    return Known(usable, model.context_window, model.name or "", description, note, is_listed=bool(usable))
+
+
+def listed_tiers(*, provider: Provider, upstream_name: str) -> dict[int, dict[str, Decimal]]:
+    """All that the price list has now: by the number of prompt tokens above which they hold, 0 for the base, prices by
+    column of `ModelPrice`. Empty: it does not have the model."""
+    from genai_prices.data_snapshot import get_snapshot
+
+    model = _model_in(get_snapshot(), provider, upstream_name)
+    if model is None:
+        return {}
+    current = model.get_prices(datetime.now(UTC))
+    told = {column: getattr(current, name, None) for column, name in (PRICES | RARE).items()}
+    by_thousands = (getattr(current, name, None) for name in REQUESTS)
+    told["price_request"] = next((each / 1000 for each in by_thousands if each is not None), None)
+    found = {column: price for column, price in told.items() if price is not None}
+    starts = {0} | {tier.start for price in found.values() for tier in getattr(price, "tiers", ())}
+    return {above: _usable({column: _above(price, above) for column, price in found.items()}) for above in starts}
+
+
+def _above(price: Any, tokens: int) -> Decimal:
+    """A tier's price holds for all tokens of a call with more prompt tokens than its start."""
+    reached = [tier.price for tier in getattr(price, "tiers", ()) if tier.start <= tokens]
+    return Decimal(reached[-1]) if reached else _base(price)
+
+
+def _model_in(snapshot: Any, provider: Provider, upstream_name: str) -> Any:
+    vendor = _vendor_in(snapshot, provider)
+    return vendor.find_model(upstream_name, all_providers=snapshot.providers) if vendor else None
 
 
 def _vendor_in(snapshot: Any, provider: Provider) -> Any:

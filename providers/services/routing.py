@@ -1,6 +1,7 @@
 """The catalog as calls see it: an immutable picture of providers and models, built from their rows."""
 
 import logging
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -8,13 +9,14 @@ from typing import Any, TypeVar
 from django.conf import settings
 from django.db.models import Prefetch
 
-from common.money import to_units
 from providers import catalog, policies
-from providers.models import PRICE_FIELDS, AIModel, Kind, OnDisconnect, Provider, ProviderKey, Strategy
+from providers.models import AIModel, Kind, OnDisconnect, Provider, ProviderKey, Strategy
 from providers.policies import Policy
 from providers.requesters.base import Endpoint, Requester
 from providers.requesters.egress import Timeouts, Transport
 from providers.requesters.listing import TOOLS, VISION
+from providers.services import pricing
+from providers.services.pricing import PriceList, Rates, Tiers
 
 logger = logging.getLogger(__name__)
 
@@ -37,9 +39,10 @@ class Access:
 class Target:
     """A model on a provider, also called a deployment: one place that a call can be sent to.
 
-    Prices are in units per million tokens. `extra_args` are those that are sent, and `pinned` those that no caller
-    changes. `withholds` names the abilities that the model lacks and whose part of a call it does not get. Pauses
-    between tries are in seconds. `learned` are parameters that the upstream turned out not to know.
+    Prices are in units per million tokens; `tiers` has them all where four don't say it all, and `price_lists` those
+    that hold from a later time on, where there are any. `extra_args` are those that are sent, and `pinned` those that
+    no caller changes. `withholds` names the abilities that the model lacks and whose part of a call it does not get.
+    Pauses between tries are in seconds. `learned` are parameters that the upstream turned out not to know.
     """
 
     model_id: int | None
@@ -80,6 +83,26 @@ class Target:
     longest_pause: float = LONGEST_PAUSE_SECONDS
     is_other_upstream: bool = False  # asked for a model that the caller named: its failures say nothing of this one
     learned: set[str] = field(default_factory=set, compare=False)
+    tiers: Tiers = ()
+    price_lists: tuple[PriceList, ...] = ()
+
+    @property
+    def place(self) -> tuple[int | None, str]:
+        """What limits may be about: its provider's id and its public name."""
+        return self.provider_id, self.name
+
+    @property
+    def rates(self) -> Tiers:
+        return self.tiers or (Rates(0, self.prices),)
+
+    def priced(self, ratio: int, moment: float) -> "Target":
+        """With the prices that a call pays which begins at that moment (seconds since 1970), `ratio` times (in
+        ten-thousandths): the very same where that changes nothing."""
+        if ratio == pricing.SAME and not self.price_lists:
+            return self
+        found = pricing.list_at(self.price_lists, moment).tiers if self.price_lists else self.rates
+        tiers = tuple(each.times(ratio) for each in found)
+        return replace(self, prices=tiers[0].four, tiers=() if pricing.is_plain(tiers) else tiers, price_lists=())
 
     @property
     def has_ceiling(self) -> bool:
@@ -97,6 +120,8 @@ class Target:
             self,
             upstream_name=upstream_name,
             prices=known.prices,
+            tiers=known.tiers,
+            price_lists=known.price_lists,
             # Without a row nobody knows how long its answers get: the hold's limit is sent along.
             max_output=priced.max_output if priced else None,
             context_length=priced.context_length if priced else None,
@@ -160,6 +185,7 @@ def load_catalog() -> Catalog:
     by_upstream: dict[Place, list[Target]] = {}
     switched_off: set[Place] = set()
     models = AIModel.objects.filter(provider__is_enabled=True).select_related("provider")
+    models = models.prefetch_related("price_list")
     for model in models.order_by("priority", "id"):
         place = place_of(model.provider_id, model.kind, model.upstream_name)
         if not model.is_enabled:
@@ -259,7 +285,7 @@ def target_of(model: AIModel, accesses: tuple[Access, ...]) -> Target:
     """What calls need to know of a model; it need not be stored."""
     provider, vendor = model.provider, vendor_of(model.provider)
     policy = policies.split(model.extra_args, model.kind)
-    price_in, price_out, cached_read, cached_write = (_units(getattr(model, name)) for name in PRICE_FIELDS)
+    lists, tiers = _prices(model)
     return Target(
         model_id=model.pk,
         provider_id=provider.pk,
@@ -267,7 +293,7 @@ def target_of(model: AIModel, accesses: tuple[Access, ...]) -> Target:
         name=model.name,
         provider_name=provider.name,
         upstream_name=model.upstream_name,
-        prices=(price_in, price_out, cached_read, cached_write),
+        prices=tiers[0].four,
         max_output=model.max_output,
         context_length=model.context_length,
         weight=model.weight,
@@ -297,7 +323,17 @@ def target_of(model: AIModel, accesses: tuple[Access, ...]) -> Target:
         withholds=_lacked(model),
         first_pause=policy.first_pause or FIRST_PAUSE_SECONDS,
         longest_pause=policy.longest_pause or LONGEST_PAUSE_SECONDS,
+        tiers=() if pricing.is_plain(tiers) else tiers,
+        price_lists=lists,
     )
+
+
+def _prices(model: AIModel) -> tuple[tuple[PriceList, ...], Tiers]:
+    """The lists to choose from at each call, if one of them is yet to come, and the prices that hold now."""
+    lists = pricing.lists_of(model, () if model._state.adding else model.price_list.all())
+    now = time.time()
+    to_come = any(each.valid_from > now for each in lists)
+    return lists if to_come else (), pricing.list_at(lists, now).tiers
 
 
 def _lacked(model: AIModel) -> frozenset[str]:
@@ -315,7 +351,3 @@ def _with_patience(accesses: tuple[Access, ...], policy: Policy) -> tuple[Access
 
 def _created(model: AIModel) -> int:
     return 0 if model._state.adding else int(model.created_at.timestamp())
-
-
-def _units(price: Any) -> int | None:
-    return None if price is None else to_units(price)

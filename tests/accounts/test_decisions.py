@@ -8,6 +8,8 @@ import pytest
 from accounts.errors import InsufficientQuota, KeyExpired, KeyRevoked, StaleResolution
 from accounts.models import Outcome, UsageSource
 from accounts.services.ledger.decisions import admit, settle
+from accounts.services.ledger.limiting.counters import Counters
+from accounts.services.ledger.limiting.windows import Clock
 from accounts.services.ledger.types import Account, Admission, Deployment, Prices, Settlement, Tokens
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -17,10 +19,15 @@ DEPLOYMENT = Deployment(1, 1, "m", "p", "u", Prices(USD, 2 * USD))
 
 def account(**fields: Any) -> Account:
     defaults = {
-        "id": 1, "is_active": True, "expires_at": None, "group_id": None, "all_models": True, "month_quota": USD,
-        "month": date(2026, 11, 1), "month_fee": 0, "balance": 0, "held": 0, "spent": 0,
+        "id": 1, "is_active": True, "expires_at": None, "group_id": None, "all_models": True, "email": "",
+        "month_quota": USD, "month": date(2026, 11, 1), "month_fee": 0, "balance": 0, "held": 0, "spent": 0,
     }  # fmt: skip
     return Account(**{**defaults, **fields})
+
+
+def nothing() -> Counters:
+    """No limits, at that moment."""
+    return Counters(Clock(NOW))
 
 
 def admission(**fields: Any) -> Admission:
@@ -39,7 +46,7 @@ def settlement(output: int, **fields: Any) -> Settlement:
 
 def test_a_hold_covers_prompt_and_answer() -> None:
     row = account()
-    assert admit(admission(), row, 7, NOW).hold == 2_000_000  # (100 x 1 + 50 x 2) USD per million
+    assert admit(admission(), row, nothing(), 7).hold == 2_000_000  # (100 x 1 + 50 x 2) USD per million
     assert row.held == 2_000_000
 
 
@@ -60,23 +67,23 @@ def test_a_refusal_takes_nothing(fields: dict[str, Any], error: type[Exception])
     row = account(**fields)
     held = row.held
     with pytest.raises(error):
-        admit(admission(), row, 7, NOW)
+        admit(admission(), row, nothing(), 7)
     assert (row.held, row.changed) == (held, False)
 
 
 def test_a_key_that_is_gone_is_revoked() -> None:
     with pytest.raises(KeyRevoked):
-        admit(admission(), None, 7, NOW)
+        admit(admission(), None, nothing(), 7)
 
 
 def test_another_version_means_resolve_again() -> None:
     with pytest.raises(StaleResolution):
-        admit(admission(), account(), 8, NOW)
+        admit(admission(), account(), nothing(), 8)
 
 
 @pytest.mark.parametrize("free", [1_000_000 + 20_000, 1_000_000 + 20_001, 1_000_000 + 999_999, 1_999_999])
 def test_the_answer_is_cut_to_what_the_key_can_pay(free: int) -> None:
-    admitted = admit(admission(), row := account(month_quota=free), 7, NOW)
+    admitted = admit(admission(), row := account(month_quota=free), nothing(), 7)
     assert 1 <= admitted.output_bound < 50
     assert row.held == admitted.hold <= free
     assert admitted.hold + 2 * 10_000 > free  # one token more would not fit
@@ -84,27 +91,27 @@ def test_the_answer_is_cut_to_what_the_key_can_pay(free: int) -> None:
 
 def test_less_than_one_token_is_refused() -> None:
     with pytest.raises(InsufficientQuota, match="USD left"):
-        admit(admission(), account(month_quota=1_000_000 + 19_000), 7, NOW)
+        admit(admission(), account(month_quota=1_000_000 + 19_000), nothing(), 7)
 
 
 def test_each_of_several_answers_is_cut_alike() -> None:
-    admitted = admit(admission(output_bound=150, choices=3), account(month_quota=1_000_000 + 20_000 * 8), 7, NOW)
+    admitted = admit(admission(output_bound=150, choices=3), account(month_quota=1_000_000 + 20_000 * 8), nothing(), 7)
     assert admitted.output_bound == 6
 
 
 def test_what_can_not_be_cut_is_refused() -> None:
     with pytest.raises(InsufficientQuota):
-        admit(admission(can_lower_output=False), account(month_quota=1_500_000), 7, NOW)
+        admit(admission(can_lower_output=False), account(month_quota=1_500_000), nothing(), 7)
 
 
 def test_a_key_without_limit_is_never_refused() -> None:
-    admitted = admit(admission(), account(month_quota=None, held=10**17), 7, NOW)
+    admitted = admit(admission(), account(month_quota=None, held=10**17), nothing(), 7)
     assert not admitted.is_limited
 
 
 def test_a_free_model_needs_no_money() -> None:
     free = admission(hold_price_in=0, hold_price_out=0)
-    assert admit(free, account(month_quota=0), 7, NOW).hold == 0
+    assert admit(free, account(month_quota=0), nothing(), 7).hold == 0
 
 
 def test_the_quota_pays_first_and_then_the_balance() -> None:

@@ -330,7 +330,7 @@ def test_the_audit_finds_what_was_tampered_with(
     assert audit() == []
     rows = ApiKey.objects if table == "apikey" else Charge.objects
     rows.update(**change)
-    assert len(audit()) == 1
+    assert len(audit()) == (1 if table == "apikey" else 2)  # a charge is counted in its day too
 
 
 def test_results_come_back_in_order_for_a_mixed_batch(key: IssuedKey, deployment: Deployment) -> None:

@@ -10,7 +10,7 @@ from uuid import uuid4
 from django.utils import timezone
 
 from accounts.models import ApiKey, Charge, Outcome, State, UsageSource, User
-from accounts.services import keys
+from accounts.services import keys, rollups
 from accounts.services.ledger.decisions import first_of_month
 from accounts.services.principals import of_user
 from chat.models import BotEvent, BotPlatform
@@ -63,16 +63,19 @@ def charge(key: ApiKey, model: AIModel, **fields: Any) -> Charge:
         "balance_after": key.balance,
         "first_byte_ms": 420,
         "total_ms": 1830,
+        "settled_at": timezone.now(),
     }
     return Charge(key=key, model=model, **{**settled, **tokens, **fields})
 
 
 def save(charges: list[Charge], times: list[Any]) -> None:
-    """With the times given: `created_at` is otherwise always now."""
+    """With the times given: `created_at` is otherwise always now. Their days are added up."""
     Charge.objects.bulk_create(charges)
     for each, moment in zip(charges, times, strict=True):
         each.created_at = moment
-    Charge.objects.bulk_update(charges, ["created_at"], batch_size=400)
+        each.settled_at = None if each.state == State.HELD else moment
+    Charge.objects.bulk_update(charges, ["created_at", "settled_at"], batch_size=400)
+    list(rollups.rebuild())
 
 
 def history(days: int = 30, most_per_day: int = 90, seed: int = 7) -> None:

@@ -79,10 +79,18 @@ def everything(browser: Browser, url: str, operator: User, folder: Path) -> None
 
 def _paths() -> dict[str, str]:
     lists = ("accounts_apikey", "accounts_charge", "accounts_payment", "accounts_group", "accounts_user")
+    lists += ("accounts_redemptioncode",)
     lists += ("providers_provider", "providers_aimodel", "chat_thread", "chat_session", "axes_accessattempt")
     lists += ("chat_bot",)
-    adds = ("accounts_apikey", "accounts_payment", "providers_provider", "providers_aimodel", "accounts_group")
-    adds += ("chat_bot",)
+    adds = (
+        "accounts_redemptioncode",
+        "accounts_apikey",
+        "accounts_payment",
+        "providers_provider",
+        "providers_aimodel",
+        "accounts_group",
+        "chat_bot",
+    )
     rows_ = {"accounts_apikey": ApiKey, "accounts_charge": Charge, "providers_provider": Provider}
     rows_ |= {"providers_aimodel": AIModel, "chat_thread": Thread, "accounts_user": User, "chat_bot": Bot}
     return {

@@ -57,6 +57,7 @@ def test_the_lines_add_up_to_what_was_paid(console: Client, key: ApiKey, model: 
 
 def test_cached_tokens_without_a_price_cost_the_input_price(key: ApiKey, model: AIModel) -> None:
     charge = rows.charge(key, model, cached_read_tokens=500_000, fee=Decimal("0.5014"), quota_fee=Decimal("0.5014"))
+    charge.save()
     told = Explanation(charge)
     assert told.lines[1].cost == Decimal("0.5")
     assert told.lines[1].note.startswith("at the input price")

@@ -9,7 +9,9 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import ApiKey, State
+from accounts.models import ApiKey, Charge, State
+from accounts.services.reports import Bounds
+from accounts.services.spans import spans
 from common.console import funds, glance
 from gateway.console import dashboard
 from providers.models import AIModel
@@ -42,17 +44,17 @@ def test_days_and_sums(key: ApiKey, model: AIModel) -> None:
     traffic = dashboard.traffic_until(NOW)
     assert len(traffic.days) == 30
     assert (traffic.month.calls, traffic.last_day.calls) == (5, 3)
-    assert (traffic.month.tokens, traffic.month.errors) == (5 * 1200, 1)
-    assert traffic.month.spend == 5 * Decimal("0.0014")
+    assert (traffic.month.tokens, traffic.month.failed) == (5 * 1200, 1)
+    assert traffic.month.fee == 5 * Decimal("0.0014")
     assert [totals.calls for _, totals in traffic.days] == [1, 1, *[0] * 26, 1, 2]
     assert str(traffic.days[-1][0]) == "2026-03-30"
 
 
 def test_a_day_is_one_of_the_gateway_s_zone(key: ApiKey, model: AIModel) -> None:
     """Berlin turned its clocks on the 29th: that day had 23 hours, and it ended at 22:00 UTC."""
-    write(key, model, datetime(2026, 3, 29, 21, 59, tzinfo=UTC), datetime(2026, 3, 29, 22, 1, tzinfo=UTC))
-    write(key, model, datetime(2026, 3, 28, 23, 1, tzinfo=UTC), datetime(2026, 3, 28, 22, 59, tzinfo=UTC))
     with timezone.override("Europe/Berlin"):
+        write(key, model, datetime(2026, 3, 29, 21, 59, tzinfo=UTC), datetime(2026, 3, 29, 22, 1, tzinfo=UTC))
+        write(key, model, datetime(2026, 3, 28, 23, 1, tzinfo=UTC), datetime(2026, 3, 28, 22, 59, tzinfo=UTC))
         days = dict(dashboard.traffic_until(NOW).days)
     found = {str(day): totals.calls for day, totals in days.items() if totals.calls}
     assert found == {"2026-03-28": 1, "2026-03-29": 2, "2026-03-30": 1}
@@ -74,17 +76,21 @@ def test_the_dearest_come_first(console: Client, key: ApiKey, model: AIModel) ->
 
 def test_the_number_of_queries_does_not_grow(console: Client, django_assert_num_queries: Any) -> None:
     rows.history(days=3, most_per_day=30)
-    with django_assert_num_queries(6) as seen:  # session, user; latest, days, tops, names
+    # session, user; latest, days, the last day from today and a part of yesterday, holds, tops, names
+    with django_assert_num_queries(9) as seen:
         page = console.get("/admin/").content.decode()
     assert "Latest calls" in page
-    assert len([query for query in seen.captured_queries if "SUM(" in query["sql"]]) == 2
+    sums = [query["sql"] for query in seen.captured_queries if "SUM(" in query["sql"]]
+    assert [sql for sql in sums if "accounts_charge" in sql and "settled_at" not in sql and "'held'" not in sql] == []
 
 
-def test_the_sums_read_the_index_of_time(key: ApiKey, model: AIModel) -> None:
+def test_a_part_of_a_day_is_read_by_the_index_of_its_end(key: ApiKey, model: AIModel) -> None:
     write(key, model, timezone.now())
     if connection.vendor == "postgresql":
         connection.cursor().execute("SET LOCAL enable_seqscan = off")  # one row is sooner read than any index
-    assert "charge_by_time" in dashboard._window(timezone.now()).explain()
+    (part,) = spans(NOW - timedelta(hours=1), NOW).parts
+    rows_read = Bounds().narrow(Charge.objects.order_by(), settled_at=(part.since, part.until))
+    assert "charge_by_end" in rows_read.explain()
 
 
 def test_nobody_has_called_yet(console: Client) -> None:

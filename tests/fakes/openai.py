@@ -10,6 +10,7 @@ cut                half a stream, then the connection closes      cut-body     a
 garbage            not JSON                 html               200 with a web page
 401 404 429 500 503    that status (429 with Retry-After: 7)
 error-in-stream    an error after two chunks                      no-usage     never reports usage
+every-part         like echo; of its prompt's words 2 are cached and 3 sound, of its tokens 4 reasoning and 1 sound
 slow               50 ms between chunks     slow-forever       20 chunks a second until the client goes
 late               three seconds before the first word             late-error     the same, then 500
 pause              four seconds of silence after the first word
@@ -195,6 +196,7 @@ class OpenAIHandler(Handler):
 BEHAVIOURS: dict[str, Callable[[OpenAIHandler, JSON, Callable[..., JSON]], None]] = {
     "echo": OpenAIHandler.echo,
     "no-usage": OpenAIHandler.echo,
+    "every-part": OpenAIHandler.echo,
     "hang": OpenAIHandler.never_answer,
     "hang-midstream": OpenAIHandler.hang_midstream,
     "cut": OpenAIHandler.cut,
@@ -214,6 +216,13 @@ STATUSES: dict[str, tuple[str, str | None]] = {
     "429": ("insufficient_quota", "insufficient_quota"),
     "500": ("server_error", None),
     "503": ("server_error", None),
+}
+
+
+# platform.openai.com/docs/api-reference/chat/object
+EVERY_PART: JSON = {
+    "prompt_tokens_details": {"cached_tokens": 2, "audio_tokens": 3},
+    "completion_tokens_details": {"reasoning_tokens": 4, "audio_tokens": 1},
 }
 
 
@@ -281,7 +290,8 @@ def prompt_count(body: JSON) -> int:
 
 def usage(body: JSON) -> JSON:
     prompt, completion = prompt_count(body), token_count(body)
-    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+    counts = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+    return counts | (EVERY_PART if body["model"] == "every-part" else {})
 
 
 def wants_tool(body: JSON) -> bool:

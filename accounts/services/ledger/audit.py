@@ -1,15 +1,20 @@
 """Proves the ledger: every counter is recomputed from the rows it stands for, in one consistent read."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from django.db import connection, transaction
+import orjson
+from django.db import connection
 
-from accounts.models import ApiKey, Charge, Payment, Worker
+from accounts.models import ApiKey, Charge, Payment, RedemptionCode, Worker
+from accounts.services import rollups
+from accounts.services.ledger.limiting import auditing
 from accounts.services.ledger.types import Prices, Tokens
+from common.database import one_moment
 
-KEYS, CHARGES, PAYMENTS, WORKERS = (model._meta.db_table for model in (ApiKey, Charge, Payment, Worker))
+KEYS, CHARGES, PAYMENTS, CODES, WORKERS = (
+    model._meta.db_table for model in (ApiKey, Charge, Payment, RedemptionCode, Worker)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,25 @@ RULES = (
         SELECT c.id, c.hold, 0 FROM {CHARGES} c LEFT JOIN {WORKERS} w ON w.uuid = c.worker_id
         WHERE c.state = 'held' AND w.uuid IS NULL""",
     ),
+    Rule(
+        "a charge that is over says since when",
+        f"SELECT id, 0, 1 FROM {CHARGES} WHERE state <> 'held' AND settled_at IS NULL",
+    ),
+    Rule(
+        "refunds of a call <= what the balance paid for it",
+        f"""
+        SELECT r.charge_id, r.total, COALESCE(SUM(c.balance_fee), 0) FROM
+        (SELECT charge_id, SUM(amount) AS total FROM {PAYMENTS} WHERE charge_id IS NOT NULL GROUP BY charge_id) r
+        LEFT JOIN {CHARGES} c ON c.id = r.charge_id OR c.corrects_id = r.charge_id
+        GROUP BY r.charge_id, r.total HAVING r.total > COALESCE(SUM(c.balance_fee), 0)""",
+    ),
+    Rule(
+        "a redeemed code paid its amount to its key",
+        f"""
+        SELECT c.id, COALESCE(p.amount, 0), c.amount FROM {CODES} c LEFT JOIN {PAYMENTS} p ON p.id = c.payment_id
+        WHERE c.redeemed_at IS NOT NULL
+        AND (p.id IS NULL OR p.kind <> 'redemption' OR p.amount <> c.amount OR p.key_id <> c.redeemed_by_id)""",
+    ),
     Rule("only settled charges cost", f"SELECT id, fee, 0 FROM {CHARGES} WHERE state <> 'settled' AND fee <> 0"),
 )
 
@@ -78,8 +102,8 @@ class Break:
 
 def audit() -> list[Break]:
     """All rows that break an invariant; an empty list is the proof."""
-    with _one_moment():
-        return [*_counters(), *_fees()]
+    with one_moment():
+        return [*_counters(), *_fees(), *_days(), *(Break(*found) for found in auditing.breaks())]
 
 
 def _counters() -> Iterator[Break]:
@@ -90,39 +114,45 @@ def _counters() -> Iterator[Break]:
                 yield Break(rule.name, row_id, int(found), int(expected))
 
 
-FEE_COLUMNS = (
-    "id, fee, shortfall, input_tokens, cached_read_tokens, cached_write_tokens, output_tokens, reasoning_tokens, "
-    "price_in, price_out, price_cached_read, price_cached_write"
-)
+COUNTS = ("input_tokens", "cached_read_tokens", "cached_write_tokens", "output_tokens", "reasoning_tokens")
+PRICES = ("price_in", "price_out", "price_cached_read", "price_cached_write", "buckets")
+
+
+def _of(table: str, names: Sequence[str]) -> str:
+    return ", ".join(f"{table}.{name}" for name in names)
+
+
+OWN_FEES = f"""
+    SELECT c.id, c.fee + c.shortfall, {_of("c", COUNTS)}, {_of("c", PRICES)} FROM {CHARGES} c
+    WHERE state = 'settled' AND usage_source <> 'carried' AND corrects_id IS NULL"""
+# All together, and the last correction's prices.
+CORRECTED_FEES = f"""
+    SELECT c.id, c.fee + c.shortfall + r.total, {_of("c", COUNTS)}, {_of("p", PRICES)}
+    FROM (SELECT corrects_id, SUM(fee + shortfall) AS total, MAX(id) AS last FROM {CHARGES}
+          WHERE corrects_id IS NOT NULL GROUP BY corrects_id) r
+    JOIN {CHARGES} c ON c.id = r.corrects_id JOIN {CHARGES} p ON p.id = r.last"""
 
 
 def _fees() -> Iterator[Break]:
     """Each fee once more from its tokens and prices, as a reader of the charge would compute it. What was carried over
     from another system's books is taken on trust: those have no prices for all that they add up."""
+    yield from _computed("fee + shortfall = tokens x prices", OWN_FEES)
+    yield from _computed("fee + shortfall, corrections included = tokens x the last prices", CORRECTED_FEES)
+
+
+def _computed(rule: str, query: str) -> Iterator[Break]:
     with connection.chunked_cursor() as cursor:
-        cursor.execute(f"SELECT {FEE_COLUMNS} FROM {CHARGES} WHERE state = 'settled' AND usage_source <> 'carried'")
+        cursor.execute(query)
         while rows := cursor.fetchmany(2000):
-            for row_id, fee, shortfall, *rest in rows:
-                cost = Tokens(*rest[:5]).cost(Prices(*rest[5:]))
-                if cost != fee + shortfall:
-                    yield Break("fee + shortfall = tokens x prices", row_id, fee + shortfall, cost)
+            for row_id, found, *rest in rows:
+                *numbers, buckets = rest
+                apart = () if buckets == "[]" else tuple(orjson.loads(buckets))
+                cost = replace(Tokens(*numbers[:5]), apart=apart).cost(Prices(*numbers[5:]))
+                if cost != found:
+                    yield Break(rule, row_id, int(found), cost)
 
 
-@contextmanager
-def _one_moment() -> Iterator[None]:
-    """All queries see the ledger as it was at one moment, while calls go on being written."""
-    if connection.in_atomic_block:
-        yield
-        return
-    if connection.vendor == "sqlite":
-        connection.ensure_connection()
-        with connection.cursor() as cursor:
-            cursor.execute("BEGIN DEFERRED")
-            try:
-                yield
-            finally:
-                cursor.execute("ROLLBACK")
-        return
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        yield
+def _days() -> Iterator[Break]:
+    """What `manage.py rebuild_days` puts right: charges that the ledger did not write itself, or another TIME_ZONE."""
+    for day, key_id, found, expected in rollups.breaks():
+        yield Break(f"{day}'s spend = its charges", key_id, found, expected)

@@ -3,9 +3,14 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from accounts.errors import InsufficientQuota, KeyExpired, KeyRevoked, StaleResolution
-from accounts.services.ledger.types import Account, Admission, Admitted, Prices, Settlement
-from common.money import TOKENS_PER_PRICE, cost_units, show
+from accounts.errors import InsufficientQuota, KeyExpired, KeyRevoked, Refused, StaleResolution
+from accounts.models import Metric
+from accounts.services.ledger.holds import covered_output, hold_for
+from accounts.services.ledger.limiting import deciding, telling
+from accounts.services.ledger.limiting.counters import Counters
+from accounts.services.ledger.limiting.rules import each_once
+from accounts.services.ledger.types import Account, Admission, Admitted, Option, Prices, Settlement
+from common.money import show
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,21 +23,49 @@ class Split:
     shortfall: int
 
 
-def admit(admission: Admission, account: Account | None, version: int, now: datetime) -> Admitted:
-    """Take a hold on the key, or say why not (a `Refused`, or `StaleResolution`)."""
-    account = _usable(account, now)
-    rights = (admission.group_id, admission.all_models, admission.config_version)
-    if rights != (account.group_id, account.all_models, version):
+def admit(admission: Admission, account: Account | None, counters: Counters, version: int) -> Admitted:
+    """Take a hold on the key and on all limits that fit, or say why not (a `Refused`, or `StaleResolution`)."""
+    account = _usable(account, counters.clock.now)
+    rights = (admission.group_id, admission.all_models, admission.email, admission.config_version)
+    if rights != (account.group_id, account.all_models, account.email, version):
         raise StaleResolution
-    output = admission.output_bound
+    try:
+        output = deciding.shorten(admission, admission.claims, counters, _affordable_output(admission, account))
+        options, output = deciding.choose(admission, counters, output)
+    except Refused as refusal:
+        refusal.headers |= telling.headers(admission.claims, counters)
+        raise
     hold = hold_for(admission, output)
-    is_limited = account.month_quota is not None
-    if is_limited and hold > account.free:
-        output = _affordable_output(admission, account.free)
-        hold = hold_for(admission, output)
     account.held += hold
     account.changed = True
-    return Admitted(admission.request_id, account.id, hold, output, is_limited)
+    return _admitted(admission, account, counters, Terms(hold, output, options))
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On which a call is let in: units of money, answer tokens, and where it may go."""
+
+    hold: int
+    output: int
+    options: tuple[Option, ...]
+
+
+def _admitted(admission: Admission, account: Account, counters: Counters, terms: Terms) -> Admitted:
+    # Several places may be of one provider or of one model.
+    claims = each_once([*admission.claims, *(claim for option in terms.options for claim in option.claims)])
+    blocking = {claim.rule.metric for claim in claims if claim.rule.is_blocking}
+    entries = deciding.hold(admission, claims, counters, terms.output)
+    return Admitted(
+        admission.request_id,
+        account.id,
+        terms.hold,
+        terms.output,
+        is_limited=account.month_quota is not None or Metric.COST in blocking,
+        caps_tokens=not blocking.isdisjoint(deciding.CAP_OUTPUT),
+        entries=entries,
+        options=terms.options,
+        headers=telling.headers(claims, counters) if claims else {},
+    )
 
 
 def _usable(account: Account | None, now: datetime) -> Account:
@@ -43,34 +76,34 @@ def _usable(account: Account | None, now: datetime) -> Account:
     return account
 
 
-def hold_for(admission: Admission, output: int) -> int:
-    """What a call with so many answer tokens may cost at most, in units."""
-    return cost_units(((admission.prompt_bound, admission.hold_price_in), (output, admission.hold_price_out)))
-
-
-def _affordable_output(admission: Admission, free: int) -> int:
-    """The most answer tokens that `free` covers beside the prompt, a whole number for each choice."""
-    prompt_cost = admission.prompt_bound * admission.hold_price_in
-    # cost_units rounds half up, so this is the largest output whose rounded cost is still within `free`.
-    rest = (free + 1) * TOKENS_PER_PRICE - 1 - TOKENS_PER_PRICE // 2 - prompt_cost
-    each = rest // admission.hold_price_out // admission.choices if admission.hold_price_out else 0
-    if rest < 0 or each < 1 or not admission.can_lower_output:
+def _affordable_output(admission: Admission, account: Account) -> int:
+    """The most answer tokens that the key can pay; raises InsufficientQuota."""
+    if account.month_quota is None:
+        return admission.output_bound
+    output = covered_output(admission, hold_for, account.free, admission.output_bound)
+    if output is None:
         raise InsufficientQuota(
             f"This call may cost {show(hold_for(admission, admission.output_bound))} USD "
-            f"and the key has {show(max(free, 0))} USD left. Recharge it or wait for the month to turn."
+            f"and the key has {show(max(account.free, 0))} USD left. Recharge it or wait for the month to turn."
         )
-    return min(each * admission.choices, admission.output_bound)
+    return output
 
 
-def settle(settlement: Settlement, account: Account, hold: int, prices: Prices) -> Split:
-    """Turn a hold into a fee: the month's quota pays first, then the balance, and never more than there is.
+def settle(settlement: Settlement, account: Account, hold: int, prices: Prices, most: int | None = None) -> Split:
+    """Turn a hold into a fee: the month's quota pays first, then the balance, and never more than there is, nor more
+    than `most`, which limits of cost allow.
 
     A cost beyond the hold (the upstream used more than it was told to) is paid from what is free; the rest is
     written down as the shortfall, so that the limit holds and the difference can be seen.
     """
-    cost = settlement.tokens.cost(prices)
     account.held -= hold
+    return pay(account, settlement.tokens.cost(prices), most)
+
+
+def pay(account: Account, cost: int, most: int | None = None) -> Split:
+    """Take what a call costs, as far as there is money for it and `most` allows."""
     fee = cost if account.month_quota is None else min(cost, max(account.free, 0))
+    fee = fee if most is None else min(fee, most)
     quota_fee = fee if account.month_quota is None else min(fee, account.quota_left)
     account.month_fee += quota_fee
     account.balance -= fee - quota_fee

@@ -9,17 +9,20 @@ from typing import Any
 import orjson
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from accounts.models import ApiKey, Charge
+from accounts.models import ApiKey, Charge, Payment
 from accounts.services.ledger.types import Account, Row
 from common.models import ConfigVersion
 
 KEYS = ApiKey._meta.db_table
 CHARGES = Charge._meta.db_table
+PAYMENTS = Payment._meta.db_table
 VERSIONS = ConfigVersion._meta.db_table
 
-ACCOUNT_COLUMNS = "id, is_active, expires_at, group_id, all_models, month_quota, month, month_fee, balance, held, spent"
+ACCOUNT_COLUMNS = (
+    "id, is_active, expires_at, group_id, all_models, email, month_quota, month, month_fee, balance, held, spent"
+)
 OPEN_COLUMNS = (
-    "request_id, id, state, hold, month, quota_fee, balance_fee, "
+    "request_id, id, state, hold, limits, provider_id, model_name, month, quota_fee, balance_fee, "
     "price_in, price_out, price_cached_read, price_cached_write"
 )
 
@@ -32,16 +35,18 @@ ADMISSION_COLUMNS = columns(
     "uuid created_at updated_at request_id key_id worker_id endpoint is_stream state outcome error "
     "model_id provider_id model_name provider_name upstream_name attempts route input_tokens cached_read_tokens "
     "cached_write_tokens output_tokens reasoning_tokens usage_source price_in price_out price_cached_read "
-    "price_cached_write prompt_bound output_bound hold fee quota_fee balance_fee shortfall"
+    "price_cached_write prompt_bound output_bound hold fee quota_fee balance_fee shortfall group_id price_ratio "
+    "tags limits"
 )
 SETTLEMENT_COLUMNS = columns(
     "updated_at state outcome error attempts route input_tokens cached_read_tokens cached_write_tokens output_tokens "
     "reasoning_tokens usage_source fee quota_fee balance_fee shortfall month month_quota month_fee_after "
-    "balance_after first_byte_ms total_ms settled_at"
+    "balance_after first_byte_ms total_ms settled_at "
+    "limits"
 )
 DEPLOYMENT_COLUMNS = columns(
     "model_id provider_id model_name provider_name upstream_name price_in price_out price_cached_read "
-    "price_cached_write"
+    "price_cached_write buckets"
 )
 
 
@@ -51,20 +56,26 @@ def _places(values: Sequence[Any]) -> str:
 
 @dataclass(frozen=True)
 class Insert:
-    """Rows for a table. `json_names`: the columns whose values are JSON already."""
+    """Rows for a table. `json_names`: the columns whose values are JSON already. `on_conflict`: what becomes of a row
+    that is there already; empty: an error."""
 
     table: str
     names: tuple[str, ...]
     json_names: frozenset[str] = frozenset()
+    on_conflict: str = ""
 
     @cached_property
     def for_one_row(self) -> str:
-        return f"INSERT INTO {self.table} ({', '.join(self.names)}) VALUES ({_places(self.names)})"
+        return f"INSERT INTO {self.table} ({', '.join(self.names)}) VALUES ({_places(self.names)}){self._conflict}"
 
     @cached_property
     def for_json(self) -> str:
         names = ", ".join(self.names)
-        return f"INSERT INTO {self.table} ({names}) SELECT {names} FROM {_rows_of(self.table)}"
+        return f"INSERT INTO {self.table} ({names}) SELECT {names} FROM {_rows_of(self.table)}{self._conflict}"
+
+    @property
+    def _conflict(self) -> str:
+        return f" ON CONFLICT {self.on_conflict}" if self.on_conflict else ""
 
 
 @dataclass(frozen=True)
@@ -93,9 +104,9 @@ def _rows_of(table: str) -> str:
     return f"json_populate_recordset(NULL::{table}, %s)"
 
 
-INSERT_CHARGE = Insert(CHARGES, ADMISSION_COLUMNS)
-SETTLE_CHARGE = Update(CHARGES, SETTLEMENT_COLUMNS)
-SETTLE_CHARGE_ELSEWHERE = Update(CHARGES, (*SETTLEMENT_COLUMNS, *DEPLOYMENT_COLUMNS))
+INSERT_CHARGE = Insert(CHARGES, ADMISSION_COLUMNS, frozenset({"tags", "limits"}))
+SETTLE_CHARGE = Update(CHARGES, SETTLEMENT_COLUMNS, frozenset({"limits"}))
+SETTLE_CHARGE_ELSEWHERE = Update(CHARGES, (*SETTLEMENT_COLUMNS, *DEPLOYMENT_COLUMNS), frozenset({"limits", "buckets"}))
 UPDATE_ACCOUNT = Update(KEYS, ("month", "month_fee", "balance", "held", "spent", "last_used_at"))
 
 
@@ -124,11 +135,13 @@ def _account(row: Row) -> Account:
 
 
 def open_holds(connection: BaseDatabaseWrapper, request_ids: Sequence[str]) -> dict[str, Row]:
-    """The charges among these that can still be settled, as OPEN_COLUMNS: held, or swept on a guess."""
+    """The charges among these that can still be settled, as OPEN_COLUMNS: held, or swept on a guess that nobody has
+    been paid back."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT {OPEN_COLUMNS} FROM {CHARGES} WHERE request_id IN ({_places(request_ids)}) "
-            "AND (state = 'held' OR outcome = 'server_stopped')",
+            "AND (state = 'held' OR (outcome = 'server_stopped' "
+            f"AND NOT EXISTS (SELECT 1 FROM {PAYMENTS} p WHERE p.charge_id = {CHARGES}.id)))",
             request_ids,
         )
         return {row[0]: row for row in cursor.fetchall()}

@@ -198,7 +198,7 @@ class Writer:
         )
         if isinstance(request, Settlement) and request.error != UNSTORABLE:
             # What was said can't be stored (its text, say); what it cost can, and must.
-            ticket.request = replace(request, record=None, error=UNSTORABLE)
+            ticket.request = replace(request, record=None, answer=None, error=UNSTORABLE)
             self._commit([ticket])
         else:
             ticket.deliver(LedgerUnavailable("The ledger could not write this call."))

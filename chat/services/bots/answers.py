@@ -144,7 +144,7 @@ def earlier(base_id: str) -> tuple[str, Charge | None]:
     """
     for number in count(1):
         request_id = base_id if number == 1 else f"{base_id}-{number}"
-        charge = Charge.objects.filter(request_id=request_id).select_related("thread").first()
+        charge = Charge.objects.filter(request_id=request_id).select_related("thread__body").first()
         if charge is None or (charge.state == State.SETTLED and charge.outcome == Outcome.OK):
             return request_id, charge
     raise AssertionError("there is always a next number")
@@ -163,7 +163,7 @@ def remembered(key_id: int, chat: str) -> list[JSON]:
     )
     turns = [
         ({"role": "user", "content": thread.prompt}, {"role": "assistant", "content": thread.completion})
-        for thread in threads.only("prompt", "completion")[: MOST_TURNS // 2]
+        for thread in threads.select_related("body")[: MOST_TURNS // 2]
         if thread.prompt and thread.completion
     ]
     return [each for turn in reversed(turns) for each in turn]

@@ -13,6 +13,7 @@ from accounts.models import ApiKey, Group, Role
 from accounts.services import keys
 from accounts.services.keys import IssuedKey
 from accounts.services.ledger.decisions import first_of_month
+from accounts.services.payments import Maker
 from chat.services import conversations
 from common.models import ConfigVersion
 from gateway.dialects.brconnector import groups
@@ -73,7 +74,7 @@ class KeyRecharge(AdminView):
         amount = amount_or(body, "balance", Decimal(0))
         if amount <= 0:
             raise Refusal("balance is required")
-        keys.recharge(key=key, amount=amount)
+        keys.recharge(key=key, amount=amount, by=Maker(key=key_of(request)))
         return ok(short(key))
 
 

@@ -70,6 +70,8 @@ TOLD: dict[type[Exception], tuple[int, str, str]] = {
     errors.KeyExpired: (401, "invalid_api_key", "{error}"),
     errors.InvalidKey: (401, "invalid_api_key", UNKNOWN_KEY),
     errors.InsufficientQuota: (429, "insufficient_quota", RECHARGE),
+    errors.BudgetReached: (429, "insufficient_quota", "{error}"),
+    errors.LimitReached: (429, "rate_limit_exceeded", "{error}"),
     errors.NotAllowed: (403, "not_allowed", "{error}"),
     errors.LedgerUnavailable: (503, "unavailable", "{error}"),
     OperationalError: (503, "unavailable", UNAVAILABLE),

@@ -69,7 +69,7 @@ def thread_list(request: Request, threads: QuerySet[Thread]) -> JSON:
     """One page of these: the newest first, but a session's as they came."""
     page = page_of(request)
     key_id, session_id = id_parameter(request, "key_id"), id_parameter(request, "session_id")
-    found = containing(threads.order_by("-id"), page.q, "prompt", "completion")
+    found = containing(threads.order_by("-id"), page.q, "body__prompt", "body__completion")
     if key_id is not None:
         found = found.filter(api_key=key_id)
     if session_id is not None:
@@ -87,7 +87,7 @@ def _read(ids: Sequence[int]) -> Iterator[Thread]:
     """These threads in this order, a few at a time: what was said may be long."""
     for start in range(0, len(ids), AT_ONCE):
         few = ids[start : start + AT_ONCE]
-        found = Thread.objects.select_related("charge").in_bulk(few)
+        found = Thread.objects.select_related("charge", "body").in_bulk(few)
         yield from (found[id] for id in few if id in found)
 
 

@@ -54,7 +54,7 @@ def _own(request: Request) -> QuerySet[Thread]:
 
 
 def _one(threads: QuerySet[Thread], id: int) -> Thread | None:
-    return threads.select_related("charge", "session").filter(pk=id).first()
+    return threads.select_related("charge", "session", "body").filter(pk=id).first()
 
 
 admin_urls = [

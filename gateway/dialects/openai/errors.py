@@ -11,8 +11,22 @@ from typing import Any
 import orjson
 from django.http import HttpRequest, HttpResponse
 
-from accounts.errors import InsufficientQuota, InvalidKey, LedgerUnavailable
-from chat.errors import BadCall, UnknownModel
+from accounts.errors import (
+    BudgetReached,
+    CodeExpired,
+    CodeRefused,
+    CodeUnknown,
+    CodeUsed,
+    CodeVoid,
+    InsufficientQuota,
+    InvalidKey,
+    KeyWithoutLimit,
+    LedgerUnavailable,
+    LimitReached,
+    TooManyTries,
+    UnknownCharge,
+)
+from chat.errors import AnswerNotKept, BadCall, KeyReused, StillRunning, UnknownModel
 from gateway.dialects.base import json_response
 from gateway.dialects.brconnector import llm
 from gateway.dialects.incoming import BodyNotForm, BodyNotJSON, BodyTooLarge, BodyTooSlow
@@ -36,9 +50,22 @@ class Shape:
 SHAPES: dict[type[Exception], Shape] = {
     InvalidKey: Shape(401, INVALID, "invalid_api_key", (("www-authenticate", "Bearer"),)),
     InsufficientQuota: Shape(429, "insufficient_quota", "insufficient_quota", (("x-should-retry", "false"),)),
+    BudgetReached: Shape(429, "insufficient_quota", "insufficient_quota"),
+    LimitReached: Shape(429, "rate_limit_error", "rate_limit_exceeded"),
     LedgerUnavailable: Shape(503, "server_error", "ledger_unavailable"),
     UnknownModel: Shape(404, INVALID, "model_not_found"),
     BadCall: Shape(400, INVALID, None),
+    KeyReused: Shape(422, INVALID, "idempotency_key_reused"),
+    StillRunning: Shape(409, INVALID, "idempotency_in_progress"),
+    AnswerNotKept: Shape(409, INVALID, "idempotency_answer_not_kept", (("x-should-retry", "false"),)),
+    UnknownCharge: Shape(404, INVALID, "charge_not_found"),
+    CodeUnknown: Shape(400, INVALID, "code_unknown"),
+    CodeUsed: Shape(400, INVALID, "code_used"),
+    CodeVoid: Shape(400, INVALID, "code_void"),
+    CodeExpired: Shape(400, INVALID, "code_expired"),
+    KeyWithoutLimit: Shape(400, INVALID, "key_without_limit"),
+    TooManyTries: Shape(429, "rate_limit_error", "too_many_tries", (("x-should-retry", "false"),)),
+    CodeRefused: Shape(400, INVALID, "code_refused"),
     BodyNotJSON: Shape(400, INVALID, None),
     BodyNotForm: Shape(400, INVALID, None),
     BodyTooLarge: Shape(413, INVALID, "request_too_large"),

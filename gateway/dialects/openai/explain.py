@@ -9,7 +9,7 @@ from chat.errors import BadCall
 from chat.services.calls import ENDPOINTS, Call
 from chat.services.explain import Excluded, Explanation, explain
 from common.money import show, to_units
-from gateway.dialects.base import json_response, secret_of
+from gateway.dialects.base import json_response, secret_of, tags_of
 from gateway.dialects.incoming import parse_object, read_body
 from gateway.dialects.openai import bodies
 from gateway.dialects.openai.views import openai_view, session_key
@@ -40,7 +40,7 @@ def route_explain(request: HttpRequest, request_id: str) -> HttpResponse:
     if not isinstance(endpoint, str) or endpoint not in CHECKS:
         raise BadCall(f"Invalid 'endpoint': expected one of {', '.join(CHECKS)}.", "endpoint")
     CHECKS[endpoint](body)
-    call = Call(ENDPOINTS[endpoint], body, len(raw), caller, request_id, session_key(request))
+    call = Call(ENDPOINTS[endpoint], body, len(raw), caller, request_id, session_key(request), tags_of(request))
     return json_response(told(explain(call)))
 
 

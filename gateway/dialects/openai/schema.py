@@ -203,6 +203,10 @@ CALL_HEADERS: JSON = {
         "schema": STRING,
         "description": "Where the call went: `model@provider`, after those that failed with their codes.",
     },
+    "idempotent-replayed": {
+        "schema": {"type": "string", "enum": ["true"]},
+        "description": "Only when this is the answer that was given, and charged, to the first such request.",
+    },
 }
 RETRY_AFTER: JSON = {"retry-after": {"schema": {"type": "integer"}, "description": "Seconds."}}
 SESSION_ID: JSON = {
@@ -221,6 +225,15 @@ THINK_BUDGET: JSON = {
     ),
 }
 
+IDEMPOTENCY_KEY: JSON = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    "description": (
+        "The same key with the same request within 24 hours gets the first answer again, and costs nothing more. "
+        "What failed or was left is no answer: its key is free again."
+    ),
+}
 TIMEOUTS: list[JSON] = [
     {
         "name": f"X-Weighbridge-{name}Timeout",
@@ -254,7 +267,20 @@ ERRORS: dict[str, tuple[str, str, str | None, JSON]] = {
     ),
     "404": ("No such model, or none that this key may call.", "invalid_request_error", "model_not_found", {}),
     "408": ("The body did not arrive in time.", "invalid_request_error", "request_timeout", {}),
+    "409": (
+        "The first request with this Idempotency-Key is still running, or its answer was too large to be kept "
+        "(idempotency_answer_not_kept).",
+        "invalid_request_error",
+        "idempotency_in_progress",
+        RETRY_AFTER,
+    ),
     "413": ("The body is too large.", "invalid_request_error", "request_too_large", {}),
+    "422": (
+        "The Idempotency-Key was used for another request.",
+        "invalid_request_error",
+        "idempotency_key_reused",
+        {},
+    ),
     "429": (
         "The key's quota and balance don't cover the call (insufficient_quota), or the upstream asks to wait.",
         "insufficient_quota",
@@ -275,10 +301,10 @@ READ_ERRORS = ("401", "503")
 
 
 def errors(statuses: tuple[str, ...]) -> JSON:
-    return {status: _error(*ERRORS[status]) for status in statuses}
+    return {status: failure(*ERRORS[status]) for status in statuses}
 
 
-def _error(description: str, kind: str, code: str | None, headers: JSON) -> JSON:
+def failure(description: str, kind: str, code: str | None, headers: JSON) -> JSON:
     example = {"error": {"message": description, "type": kind, "param": None, "code": code}}
     content = {"application/json": {"schema": _ref("Error"), "example": example}}
     return {"description": description, "headers": {**REQUEST_ID, **headers}, "content": content}
@@ -300,7 +326,7 @@ def call(name: str, summary: str, text: str, request: tuple[str, JSON], answer: 
             "description": text,
             "tags": [TAG],
             "security": SECURITY,
-            "parameters": [SESSION_ID, *headers, *TIMEOUTS],
+            "parameters": [SESSION_ID, IDEMPOTENCY_KEY, *headers, *TIMEOUTS],
             "requestBody": {
                 "required": True,
                 "content": {"application/json": {"schema": _ref(schema), "example": example}},

@@ -1,6 +1,6 @@
 from django.urls import path, re_path
 
-from gateway.dialects.openai import explain, views
+from gateway.dialects.openai import charges, explain, views
 
 urlpatterns = [
     path("chat/completions", views.chat_completions),
@@ -14,5 +14,8 @@ urlpatterns = [
     path("models", views.models),
     re_path(r"^models/(.+)$", views.model),
     path("route/explain", explain.route_explain),
+    path("charges", charges.charge_list),
+    re_path(r"^charges/(.+)$", charges.charge),
+    path("redeem", charges.redeem),
     re_path(r"^", views.unknown),
 ]

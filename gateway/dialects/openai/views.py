@@ -3,8 +3,9 @@
 Plain Django views: no session, form or serializer is made per call. Each is parse, call, shape.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import wraps
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -12,13 +13,23 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHt
 from django.views.decorators.csrf import csrf_exempt
 
 from accounts.services import keys
+from accounts.services.keys import Caller
 from chat.errors import UnknownModel
-from chat.services import completions, snapshot
+from chat.services import completions, idempotency, snapshot
 from chat.services.calls import ENDPOINTS, Call, Endpoint
+from chat.services.idempotency import Asked, Kept
 from chat.services.relay import Relay
-from gateway.dialects.base import caller_of, json_response, limits_of, new_request_id, secret_of
+from gateway.dialects.base import (
+    caller_of,
+    idempotency_key_of,
+    json_response,
+    limits_of,
+    new_request_id,
+    secret_of,
+    tags_of,
+)
 from gateway.dialects.brconnector import documents, llm
-from gateway.dialects.forms import read_form
+from gateway.dialects.forms import content_of, read_form
 from gateway.dialects.incoming import discard_body, parse_object, read_body
 from gateway.dialects.openai import bodies
 from gateway.dialects.openai.errors import error_frame, error_response
@@ -28,6 +39,7 @@ from providers.services.routing import Target
 
 JSON = dict[str, Any]
 Handler = Callable[..., HttpResponseBase]
+Make = Callable[[HttpRequest, Call], HttpResponseBase]
 
 DONE = b"data: [DONE]\n\n"
 
@@ -47,7 +59,7 @@ def openai_view(*methods: str) -> Callable[[Handler], Handler]:
             except Exception as error:  # the dialect's one place where failures are told
                 discard_body(request)
                 return error_response(error, request, request_id)
-            response["x-request-id"] = request_id
+            response.headers.setdefault("x-request-id", request_id)
             return response
 
         return wrapped
@@ -67,16 +79,43 @@ def _traffic(endpoint: Endpoint, check: Callable[[JSON], None]) -> Handler:
         if endpoint.has_output and documents.MARK in raw:
             body = documents.with_files(body)
             size = len(orjson.dumps(body))
-        call = Call(endpoint, body, size, caller, request_id, session_key(request), limits=limits_of(request))
+        call = call_of(request, endpoint, body, size, caller, request_id)
         if endpoint.name == "chat":
             call.wishes = llm.wishes_of(request, body)
-        return _stream(request, call) if body.get("stream") else _whole(request, call)
+        return _once(request, call, _stream if body.get("stream") else _whole, lambda: raw)
 
     return view
 
 
+def call_of(request: HttpRequest, endpoint: Endpoint, body: JSON, size: int, caller: Caller, request_id: str) -> Call:
+    """The call with what its headers say; raises BadCall."""
+    call = Call(endpoint, body, size, caller, request_id, session_key(request), tags_of(request))
+    call.limits = limits_of(request)
+    return call
+
+
 def session_key(request: HttpRequest) -> str:
     return str(request.META.get("HTTP_SESSION_ID", ""))[:128].replace("\0", "")
+
+
+def _once(request: HttpRequest, call: Call, make: Make, content: Callable[[], bytes]) -> HttpResponseBase:
+    """The answer to a call; under an Idempotency-Key that was used before, the one that was given then."""
+    key = idempotency_key_of(request)
+    if key is None:
+        return make(request, call)
+    fingerprint = idempotency.fingerprint(request.path, content())
+    found = idempotency.claim(Asked(call.caller, key, fingerprint, call.request_id))
+    if isinstance(found, Kept):
+        return _again(found, is_stream=make is _stream)
+    call.repeatable = found
+    return make(request, call)
+
+
+def _again(kept: Kept, *, is_stream: bool) -> HttpResponseBase:
+    headers = {**kept.headers, "idempotent-replayed": "true"}
+    if is_stream:
+        return _event_stream(chain(kept.pieces, (DONE,)), headers)
+    return json_response(kept.content, headers=headers, content_type=kept.content_type)
 
 
 def _whole(request: HttpRequest, call: Call) -> HttpResponse:
@@ -95,11 +134,15 @@ def _stream(request: HttpRequest, call: Call) -> StreamingHttpResponse:
     call.wants_usage = bool(options.get("include_usage"))
     stream = EventStream(request, call, _frames, _broken)
     try:
-        headers = {"cache-control": "no-cache", "x-accel-buffering": "no", **stream.headers}
-        return StreamingHttpResponse(stream, content_type="text/event-stream; charset=utf-8", headers=headers)
+        return _event_stream(stream, stream.headers)
     except BaseException:
         stream.close()
         raise
+
+
+def _event_stream(frames: Iterable[bytes], headers: Mapping[str, str]) -> StreamingHttpResponse:
+    headers = {"cache-control": "no-cache", "x-accel-buffering": "no", **headers}
+    return StreamingHttpResponse(frames, content_type="text/event-stream; charset=utf-8", headers=headers)
 
 
 def _frames(relay: Relay) -> Iterator[bytes]:
@@ -125,15 +168,13 @@ moderations = _traffic(ENDPOINTS["moderation"], bodies.check_moderation)
 
 
 @openai_view("POST")
-def transcriptions(request: HttpRequest, request_id: str) -> HttpResponse:
+def transcriptions(request: HttpRequest, request_id: str) -> HttpResponseBase:
     """Sound comes as a form."""
     caller = caller_of(request)
     form, size = read_form(request)
     bodies.check_transcription(form)
-    endpoint = ENDPOINTS["transcription"]
-    return _whole(
-        request, Call(endpoint, form, size, caller, request_id, session_key(request), limits=limits_of(request))
-    )
+    call = call_of(request, ENDPOINTS["transcription"], form, size, caller, request_id)
+    return _once(request, call, _whole, lambda: content_of(form))
 
 
 @openai_view("GET")

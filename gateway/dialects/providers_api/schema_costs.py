@@ -45,7 +45,10 @@ GROUPED = {
     **COST,
     "properties": {
         **COST["properties"],
-        "period": {**STRING, "description": "The day in UTC, when grouped by day."},
+        "period": {
+            **STRING,
+            "description": "When grouped by day: one of the gateway's TIME_ZONE.",
+        },
         "provider": {**STRING, "description": "When grouped by provider."},
         "model_used": {**STRING, "description": "When grouped by model."},
     },
@@ -111,7 +114,7 @@ COSTS = extend_schema(
     operation_id="costSummary",
     summary="What calls cost, by day, provider or model",
     description="Without `groupBy` there is one row. `executionKey` is a person's id or a key's. Input tokens include "
-    "those that a vendor's cache served.",
+    "those that a vendor's cache served. A call counts when it is over, and not while it runs.",
     tags=[TAG],
     parameters=[CostQuery],
     responses={

@@ -3,7 +3,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from accounts.services import keys
-from gateway.management.base import GatewayCommand, amount, describe, find_key
+from gateway.management.base import COMMAND_LINE, GatewayCommand, amount, describe, find_key
 
 
 class Command(GatewayCommand):
@@ -17,5 +17,5 @@ class Command(GatewayCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         key = find_key(options["key"])
-        keys.recharge(key=key, amount=options["amount"], note=options["note"])
+        keys.recharge(key=key, amount=options["amount"], note=options["note"], by=COMMAND_LINE)
         self.show(options, describe(key))

@@ -137,7 +137,7 @@ def test_a_page_may_be_longer_than_what_is_read_at_once(two: Two) -> None:
     for name in ("id", "uuid"):
         del charge[name]
     more = Charge.objects.bulk_create(Charge(**{**charge, "request_id": f"req_{number}"}) for number in range(250))
-    Thread.objects.bulk_create(Thread(charge=each, api_key=two.alice.key, prompt="p") for each in more)
+    Thread.objects.bulk_create(Thread(charge=each, api_key=two.alice.key) for each in more)
     found = two.data(two.alice, "/user/thread/list", limit=2000)
     ids = [row["id"] for row in found["items"]]
     assert (found["total"], len(ids), ids) == (251, 251, sorted(ids, reverse=True))

@@ -13,6 +13,7 @@ from django.urls import get_resolver
 from accounts.models import Charge
 from accounts.services.keys import IssuedKey
 from chat.models import Thread
+from chat.services import tokenizing
 from providers.models import Kind
 from tests import factories
 from tests.fakes.kinds import IMAGE, PICTURE_URL, PLAIN, SOUND, SOUNDS, FakeKinds
@@ -169,7 +170,7 @@ def test_a_transcript_may_be_plain_text(kinds: Kinds, wanted: str) -> None:
     assert answer.content.decode() == text
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
     assert Thread.objects.get().completion == text
-    assert charge().output_tokens == -(-len(text) // 4)
+    assert charge().output_tokens == tokenizing.count(text)
 
 
 def test_a_transcript_may_be_long_winded(kinds: Kinds) -> None:

@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts.models import Charge, Outcome, State, User
 from providers.models import AIModel
 from tests import factories
-from tests.console.rows import charge
+from tests.console.rows import charge, save
 from tests.gateway.providers_api.conftest import Api, of_user
 
 
@@ -26,16 +26,13 @@ def history(bob: User) -> dict[str, Any]:
     _save(bobs, alpha, 1, request_id="req_first")
     _save(bobs, alpha, 1, cached_read_tokens=50, cached_write_tokens=5, total_ms=10)
     _save(bobs, beta, 2, outcome=Outcome.UPSTREAM_ERROR, error="upstream answered 500")
-    _save(
-        others, alpha, 3, state=State.HELD, fee=0, quota_fee=0, outcome=Outcome.RUNNING, input_tokens=0, output_tokens=0
-    )
+    _save(others, alpha, 3, fee=0, quota_fee=0, input_tokens=0, output_tokens=0)
     return {"bobs": bobs, "bob": f"user-{bob.uuid.hex}", "others": others}
 
 
 def _save(key: Any, model: AIModel, day: int, **fields: Any) -> None:
     row = charge(key, model, **fields)
-    row.save()
-    Charge.objects.filter(pk=row.pk).update(created_at=datetime(2025, 1, day, 23, 30, tzinfo=UTC))
+    save([row], [datetime(2025, 1, day, 23, 30, tzinfo=UTC)])
 
 
 def exact(api: Api, path: str, **query: Any) -> Any:
@@ -51,6 +48,14 @@ ALPHA, BETA = Decimal("0.0014"), Decimal("0.0004003")
 def test_the_overview_sums_all(api: Api, history: dict[str, Any]) -> None:
     counts = {"totalRequests": 4, "permitCount": 4, "forbidCount": 0}
     assert exact(api, "/stats/overview") == {**counts, "totalCost": 2 * ALPHA + BETA}
+
+
+def test_a_call_that_runs_counts_in_no_sum(api: Api, history: dict[str, Any]) -> None:
+    before = exact(api, "/stats/overview")
+    model = AIModel.objects.get(name="alpha")
+    _save(history["bobs"], model, 3, state=State.HELD, fee=0, quota_fee=0, outcome=Outcome.RUNNING)
+    assert exact(api, "/stats/overview") == exact(api, "/stats/overview", startDate="2024-12-31T12:00:00Z") == before
+    assert exact(api, "/audit")["total"] == 5
 
 
 def test_nothing_comes_to_nothing(api: Api) -> None:
@@ -219,7 +224,7 @@ def test_statistics_are_a_row_for_each_provider_and_model(api: Api, history: dic
 def test_money_beyond_what_a_float_holds_is_told_exactly(api: Api) -> None:
     fee = Decimal("12345678.1234567891")
     model, key = factories.model(factories.provider()), factories.key(month_quota=None).key
-    charge(key, model, fee=fee, quota_fee=fee).save()
+    save([charge(key, model, fee=fee, quota_fee=fee)], [timezone.now()])
     assert exact(api, "/stats/overview")["totalCost"] == fee
 
 
@@ -235,10 +240,8 @@ def test_somebody_sees_what_their_own_calls_came_to(bob: User, history: dict[str
         "totalSpend": 2 * ALPHA + BETA,
     }
     model = AIModel.objects.get(name="alpha")
-    charge(history["bobs"], model).save()
-    charge(history["bobs"], model).save()
     yesterday = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(microseconds=1)
-    Charge.objects.filter(pk=Charge.objects.order_by("-id")[0].pk).update(created_at=yesterday)
+    save([charge(history["bobs"], model) for _ in range(2)], [timezone.now(), yesterday])
     usage = of_user(bob).get("/me/usage")[1]["usage"]
     assert (usage["totalRequests"], usage["requestsToday"]) == (5, 1)
     assert usage["requestsThisMonth"] == (2 if yesterday.month == timezone.localtime().month else 1)
