@@ -18,7 +18,7 @@ from gateway.dialects.brconnector.bodies import body_of, required, text_in
 from gateway.dialects.brconnector.envelope import AdminView, ok
 from gateway.dialects.brconnector.lists import containing, listed, page_of
 from gateway.dialects.brconnector.refusals import Refusal
-from gateway.dialects.brconnector.values import id_in, path_id, time_text
+from gateway.dialects.brconnector.values import needed_id, path_id, time_text
 
 JSON = dict[str, Any]
 
@@ -34,9 +34,7 @@ class BotView(AdminView):
 
     def find(self, body: JSON) -> Bot:
         """The bot whose number the body has. Raises Refusal."""
-        if not body.get("id"):
-            raise Refusal("id is required")
-        bot = self.bots().filter(pk=id_in(body, "id")).first()
+        bot = self.bots().filter(pk=needed_id(body)).first()
         if bot is None:
             raise Refusal("id is invalid: there is no such bot", 404, "not_found")
         return bot

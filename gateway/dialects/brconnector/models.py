@@ -20,7 +20,7 @@ from gateway.dialects.brconnector.bodies import body_of, required, text_in
 from gateway.dialects.brconnector.envelope import AdminView, ok
 from gateway.dialects.brconnector.lists import containing, listed, page_of, parameter
 from gateway.dialects.brconnector.refusals import Refusal
-from gateway.dialects.brconnector.values import amount_in, id_in, path_id, price, time_text
+from gateway.dialects.brconnector.values import amount_in, needed_id, path_id, price, time_text
 from gateway.dialects.incoming import BodyNotJSON, parse_object
 from gateway.dialects.service import has_null_character
 from providers import catalog
@@ -80,8 +80,6 @@ class ModelDelete(AdminView):
     @schema.DELETE
     def post(self, request: Request) -> Response:
         body = body_of(request)
-        if not body.get("id"):
-            raise Refusal("id is required")
         with transaction.atomic():
             found(body).delete()
         return ok(True)
@@ -119,7 +117,7 @@ def updated(body: JSON) -> AIModel:
 
 def found(body: JSON) -> AIModel:
     """The model whose number the body has, for nobody else to change meanwhile. Raises Refusal."""
-    id = id_in(body, "id")
+    id = needed_id(body)
     ConfigVersion.lock()
     model = AIModel.objects.select_for_update(of=("self",)).select_related("provider").filter(pk=id).first()
     if model is None:
