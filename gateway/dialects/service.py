@@ -45,7 +45,7 @@ class PlainSchema(AutoSchema):
     def _is_list_view(self, serializer: Any = None) -> bool:
         return False
 
-    def get_description(self) -> str:
+    def get_description(self) -> str:  # type: ignore[override]  # as in spectacular's
         """What a base says of itself is for those who write views."""
         return inspect.cleandoc(type(self.view).__doc__ or "")
 
