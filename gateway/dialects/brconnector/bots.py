@@ -2,7 +2,6 @@
 
 from typing import Any, ClassVar
 
-import orjson
 from django.db.models import QuerySet
 from django.urls import path
 from drf_spectacular.utils import extend_schema_view
@@ -14,7 +13,7 @@ from chat.models import Bot, BotPlatform
 from chat.services.bots import managing
 from chat.services.bots.platforms import PLATFORMS
 from gateway.dialects.brconnector import schema_bots as schema
-from gateway.dialects.brconnector.bodies import body_of, required, text_in
+from gateway.dialects.brconnector.bodies import body_of, object_in, required, text_in
 from gateway.dialects.brconnector.envelope import AdminView, ok
 from gateway.dialects.brconnector.lists import containing, listed, page_of
 from gateway.dialects.brconnector.refusals import Refusal
@@ -80,7 +79,7 @@ class BotSave(BotView):
     def _made(self, body: JSON) -> Bot:
         name = required(body, "name")
         platform = self.platform or required(body, "provider")
-        config = config_in(body)
+        config = object_in(body, "config")
         if not config:
             raise Refusal("config is required")
         try:
@@ -91,7 +90,7 @@ class BotSave(BotView):
     def _changed(self, body: JSON) -> Bot:
         bot = self.find(body) if body.get("id") else self._owner(body)
         given = {name: value for name, value in body.items() if name != "id"}
-        config = managing.merge(bot=bot, config=given) if is_bare(body) else config_in(body)
+        config = managing.merge(bot=bot, config=given) if is_bare(body) else object_in(body, "config")
         if not self.platform and text_in(body, "provider", bot.platform) != bot.platform:
             raise Refusal("provider can't be changed: make another bot")
         name = text_in(body, "name", bot.name)
@@ -114,20 +113,6 @@ class BotSave(BotView):
 def is_bare(body: JSON) -> bool:
     """A config by itself, without the bot around it: of the app that it names, unless there is an id."""
     return "appId" in body and body.keys().isdisjoint({"name", "config", "provider"})
-
-
-def config_in(body: JSON) -> JSON | None:
-    """An object, or one written as a text; None where there is none. Raises Refusal."""
-    config = body.get("config")
-    if config is None or config == "":
-        return None
-    try:
-        config = orjson.loads(config) if isinstance(config, str) else config
-    except orjson.JSONDecodeError:
-        raise Refusal("config is not valid JSON") from None
-    if not isinstance(config, dict):
-        raise Refusal("config must be a JSON object")
-    return config
 
 
 def _taken(name: str, platform: str) -> Refusal:

@@ -63,7 +63,7 @@ SAVE_TEXTS = (
     "name is required",
     "provider is required",
     "config is required",
-    "config is not valid JSON",
+    "config: Give a JSON object, or a text that is one.",
     "config.appSecret is required.",
     "helper@[feishu] already exists",
     "no bot has this appId: give the bot's id",
