@@ -48,7 +48,7 @@ class Webhook(Platform):
         self._check(id, incoming)
         key = key_in({"webhook-id": id}, "webhook-id")
         body = incoming.object()
-        if ANSWER <= body.keys():
+        if body.keys() >= ANSWER:
             return None
         text_in(body, "user", is_optional=True, most=1000)
         return Message(key, key_in(body, "chat_id"), {"text": text_in(body, "text")})
