@@ -49,7 +49,7 @@ class BotList(BotView):
 class BotPlatforms(BotView):
     @schema.PLATFORMS
     def get(self, request: Request) -> Response:
-        return ok(list(PLATFORMS))
+        return ok([self.platform] if self.platform else list(PLATFORMS))
 
 
 class BotDetail(BotView):
@@ -137,7 +137,7 @@ class FeishuList(BotList):
 
 @extend_schema_view(get=schema.FEISHU_PLATFORMS)
 class FeishuPlatforms(BotPlatforms):
-    pass
+    platform = BotPlatform.FEISHU
 
 
 @extend_schema_view(get=schema.FEISHU_DETAIL)
