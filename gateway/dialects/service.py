@@ -1,5 +1,6 @@
 """What the dialects share whose programs manage the gateway: DRF views, each refusal in the dialect's own shape."""
 
+import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, cast
 
@@ -43,6 +44,10 @@ class PlainSchema(AutoSchema):
 
     def _is_list_view(self, serializer: Any = None) -> bool:
         return False
+
+    def get_description(self) -> str:  # type: ignore[override]  # as in spectacular's
+        """What a base says of itself is for those who write views."""
+        return inspect.cleandoc(type(self.view).__doc__ or "")
 
 
 class ServiceView(APIView):

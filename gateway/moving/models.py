@@ -1,7 +1,6 @@
 """Models: each row's one object of settings goes the way that it goes when a program saves it."""
 
 import json
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +10,8 @@ from django.db import transaction
 from common.fields import Numbers
 from common.money import TOKENS_PER_PRICE
 from gateway.dialects.brconnector.models import PROGRAM
+from gateway.dialects.incoming import BodyNotJSON, parse_object
+from gateway.dialects.service import has_null_character
 from gateway.moving.move import Move
 from gateway.moving.source import ModelRow
 from providers.models import AIModel
@@ -93,12 +94,13 @@ def _settings(move: Move, row: ModelRow) -> tuple[str, dict[str, Any]]:
 
 
 def _object(text: str | None) -> dict[str, Any]:
-    """Some hold their JSON as a text within JSON."""
+    """Some hold their JSON as a text within JSON. What no program could send can't be kept."""
     try:
         found = json.loads(text or "{}", cls=Numbers)
         found = json.loads(found, cls=Numbers) if isinstance(found, str) else found
-    except ValueError:
-        found = None
-    if not isinstance(found, Mapping):
-        raise ValidationError("its config is no JSON object")
+        parse_object(json.dumps(found).encode())
+    except (ValueError, RecursionError, BodyNotJSON):
+        raise ValidationError("its config is no JSON object, or none that can be kept") from None
+    if has_null_character(found):
+        raise ValidationError("its config has null characters")
     return dict(found)

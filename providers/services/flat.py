@@ -63,7 +63,7 @@ def _check_name(model: AIModel, before: AIModel | None) -> None:
     """Such programs tell models apart by their names alone."""
     is_new = before is None or before.name != model.name
     if is_new and AIModel.objects.filter(name=model.name).exists():
-        raise ValidationError(f"{model.name} already exists")
+        raise ValidationError(f"{model.name} already exists", code=managing.TAKEN)
 
 
 def _follow(model: AIModel, before: AIModel, shown: JSON) -> None:

@@ -13,6 +13,7 @@ from providers.services.connections import Connection
 
 DUPLICATE = "A model of this name and kind exists on this provider already."
 NAME_TAKEN = "A provider of this name exists already."
+TAKEN = "unique"  # the code of such errors, as it is in Django's own
 
 
 def add_provider(*, name: str, connection: Connection) -> Provider:
@@ -53,15 +54,16 @@ def store(*, model: AIModel) -> AIModel:
 @contextmanager
 def told_duplicate(**texts: str) -> Iterator[None]:
     """Two rows where only one may be, as a ValidationError of that field, whether it was seen before or met a race."""
+    told = {field: ValidationError(text, code=TAKEN) for field, text in texts.items()}
     try:
         with transaction.atomic():
             yield
     except IntegrityError as error:
-        raise ValidationError(texts) from error
+        raise ValidationError(told) from error
     except ValidationError as error:
-        clashes = {each.code for each in _errors(error)} & {"unique", "unique_together"}
+        clashes = {each.code for each in _errors(error)} & {TAKEN, "unique_together"}
         if clashes:
-            raise ValidationError(texts) from error
+            raise ValidationError(told) from error
         raise
 
 

@@ -37,6 +37,14 @@ def everything() -> dict[str, list[Any]]:
     return {model.__name__: list(model.objects.order_by("pk").values()) for model in models}
 
 
+def deep(levels: int) -> Any:
+    """Lists within lists."""
+    value: list[Any] = []
+    for _ in range(levels - 1):
+        value = [value]
+    return value
+
+
 def test_a_dry_run_says_what_would_come_and_writes_nothing(world: World, move_in: Mover) -> None:
     before = everything()
     told = move_in("--dry-run")
@@ -102,6 +110,24 @@ def test_every_row_that_does_not_fit_is_told_with_its_reason(world: World, move_
     }.items():
         found = [rows for reason, rows in reasons.items() if reason.startswith(start)]
         assert found == [[world.ids[name] for name in names]], (start, list(reasons))
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        ({"a": deep(101)}, "its config is no JSON object, or none that can be kept"),
+        ({"a": deep(900)}, "its config is no JSON object, or none that can be kept"),
+        ('{"a": ' + "[" * 3000 + "]" * 3000 + "}", "its config is no JSON object, or none that can be kept"),
+        ('{"a": "\\ud800"}', "its config is no JSON object, or none that can be kept"),
+        ('{"a": NaN}', "its config is no JSON object, or none that can be kept"),
+        ('{"a": "\\u0000"}', "its config has null characters"),
+    ],
+)
+def test_a_config_that_no_program_could_send_is_left_out(
+    world: World, move_in: Mover, config: Any, reason: str
+) -> None:
+    odd = world.add("odd", "model", name="odd", config=config, provider="ollama")
+    assert move_in.reasons(move_in())[f"eiai_model: {reason}"][-1] == odd
 
 
 def test_reports_name_twenty_rows_of_a_kind_and_count_all(world: World, move_in: Mover) -> None:

@@ -1,5 +1,6 @@
 """The OpenAPI document describes the traffic that is really there."""
 
+import inspect
 import re
 from io import StringIO
 from typing import Any
@@ -50,6 +51,13 @@ def test_it_is_valid_and_names_every_path(schema: Any) -> None:
         "/health",
         "/healthz",
     }
+
+
+def test_no_path_is_described_by_what_a_base_of_its_view_says_of_itself(schema: Any) -> None:
+    for path, calls in schema["paths"].items():
+        view = getattr(resolve(re.sub(r"{\w+}", "7", path)).func, "cls", object)
+        of_bases = {inspect.cleandoc(base.__doc__ or "-") for base in view.__mro__[1:]}
+        assert not [call for call in calls.values() if call.get("description") in of_bases], path
 
 
 CATCH_ALLS = (views.unknown, health.not_found)

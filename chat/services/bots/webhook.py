@@ -28,6 +28,7 @@ JSON = dict[str, Any]
 START = "whsec_"
 LEAST_BYTES = 16
 ACCEPTED = range(200, 300)
+ANSWER = frozenset({"reply_to", "is_final"})  # what no question has
 
 
 class Webhook(Platform):
@@ -42,10 +43,13 @@ class Webhook(Platform):
     seconds_between = 0.0
 
     def read(self, incoming: Incoming) -> Message | None:
+        """Bots don't answer bots: an answer that comes back here is signed as a question is."""
         id = incoming.header("webhook-id")
         self._check(id, incoming)
         key = key_in({"webhook-id": id}, "webhook-id")
         body = incoming.object()
+        if body.keys() >= ANSWER:
+            return None
         text_in(body, "user", is_optional=True, most=1000)
         return Message(key, key_in(body, "chat_id"), {"text": text_in(body, "text")})
 

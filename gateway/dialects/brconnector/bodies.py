@@ -6,11 +6,12 @@ from django.http import QueryDict
 from rest_framework.request import Request
 
 from gateway.dialects.brconnector.refusals import Refusal
-from gateway.dialects.incoming import parse_object, read_body
+from gateway.dialects.incoming import BodyNotJSON, parse_object, read_body
 from gateway.dialects.service import has_null_character
 
 JSON = dict[str, Any]
 
+NO_NULLS = "Null characters are not allowed."
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -23,7 +24,7 @@ def body_of(request: Request) -> JSON:
     else:
         body = parse_object(raw) if raw.strip() else {}
     if has_null_character(body):
-        raise Refusal("Null characters are not allowed.")
+        raise Refusal(NO_NULLS)
     return body
 
 
@@ -35,6 +36,22 @@ def text_in(body: JSON, name: str, default: str = "") -> str:
     if not isinstance(value, str):
         raise Refusal(f"{name}: Give a text.")
     return value.strip() or default
+
+
+def object_in(body: JSON, name: str) -> JSON | None:
+    """A field that is an object, or a text that is one; absent, null or blank is None. Raises Refusal."""
+    value = body.get(name)
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    try:
+        found = parse_object(value.encode()) if isinstance(value, str) else value
+    except (BodyNotJSON, UnicodeEncodeError):
+        found = None
+    if not isinstance(found, dict):
+        raise Refusal(f"{name}: Give a JSON object, or a text that is one.")
+    if has_null_character(found):
+        raise Refusal(NO_NULLS)
+    return found
 
 
 def required(body: JSON, name: str, message: str = "") -> str:

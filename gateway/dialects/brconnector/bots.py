@@ -2,7 +2,6 @@
 
 from typing import Any, ClassVar
 
-import orjson
 from django.db.models import QuerySet
 from django.urls import path
 from drf_spectacular.utils import extend_schema_view
@@ -14,11 +13,11 @@ from chat.models import Bot, BotPlatform
 from chat.services.bots import managing
 from chat.services.bots.platforms import PLATFORMS
 from gateway.dialects.brconnector import schema_bots as schema
-from gateway.dialects.brconnector.bodies import body_of, required, text_in
+from gateway.dialects.brconnector.bodies import body_of, object_in, required, text_in
 from gateway.dialects.brconnector.envelope import AdminView, ok
 from gateway.dialects.brconnector.lists import containing, listed, page_of
 from gateway.dialects.brconnector.refusals import Refusal
-from gateway.dialects.brconnector.values import id_in, path_id, time_text
+from gateway.dialects.brconnector.values import needed_id, path_id, time_text
 
 JSON = dict[str, Any]
 
@@ -34,9 +33,7 @@ class BotView(AdminView):
 
     def find(self, body: JSON) -> Bot:
         """The bot whose number the body has. Raises Refusal."""
-        if not body.get("id"):
-            raise Refusal("id is required")
-        bot = self.bots().filter(pk=id_in(body, "id")).first()
+        bot = self.bots().filter(pk=needed_id(body)).first()
         if bot is None:
             raise Refusal("id is invalid: there is no such bot", 404, "not_found")
         return bot
@@ -52,7 +49,7 @@ class BotList(BotView):
 class BotPlatforms(BotView):
     @schema.PLATFORMS
     def get(self, request: Request) -> Response:
-        return ok(list(PLATFORMS))
+        return ok([self.platform] if self.platform else list(PLATFORMS))
 
 
 class BotDetail(BotView):
@@ -82,7 +79,7 @@ class BotSave(BotView):
     def _made(self, body: JSON) -> Bot:
         name = required(body, "name")
         platform = self.platform or required(body, "provider")
-        config = config_in(body)
+        config = object_in(body, "config")
         if not config:
             raise Refusal("config is required")
         try:
@@ -93,7 +90,7 @@ class BotSave(BotView):
     def _changed(self, body: JSON) -> Bot:
         bot = self.find(body) if body.get("id") else self._owner(body)
         given = {name: value for name, value in body.items() if name != "id"}
-        config = managing.merge(bot=bot, config=given) if is_bare(body) else config_in(body)
+        config = managing.merge(bot=bot, config=given) if is_bare(body) else object_in(body, "config")
         if not self.platform and text_in(body, "provider", bot.platform) != bot.platform:
             raise Refusal("provider can't be changed: make another bot")
         name = text_in(body, "name", bot.name)
@@ -118,20 +115,6 @@ def is_bare(body: JSON) -> bool:
     return "appId" in body and body.keys().isdisjoint({"name", "config", "provider"})
 
 
-def config_in(body: JSON) -> JSON | None:
-    """An object, or one written as a text; None where there is none. Raises Refusal."""
-    config = body.get("config")
-    if config is None or config == "":
-        return None
-    try:
-        config = orjson.loads(config) if isinstance(config, str) else config
-    except orjson.JSONDecodeError:
-        raise Refusal("config is not valid JSON") from None
-    if not isinstance(config, dict):
-        raise Refusal("config must be a JSON object")
-    return config
-
-
 def _taken(name: str, platform: str) -> Refusal:
     return Refusal(f"{name}@[{platform}] already exists", 409, "conflict")
 
@@ -154,7 +137,7 @@ class FeishuList(BotList):
 
 @extend_schema_view(get=schema.FEISHU_PLATFORMS)
 class FeishuPlatforms(BotPlatforms):
-    pass
+    platform = BotPlatform.FEISHU
 
 
 @extend_schema_view(get=schema.FEISHU_DETAIL)

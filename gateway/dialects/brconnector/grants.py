@@ -15,7 +15,7 @@ from gateway.dialects.brconnector.bodies import body_of, text_in
 from gateway.dialects.brconnector.envelope import AdminView, ok
 from gateway.dialects.brconnector.lists import containing, id_parameter, listed, page_of
 from gateway.dialects.brconnector.refusals import Refusal
-from gateway.dialects.brconnector.values import id_in, time_text
+from gateway.dialects.brconnector.values import needed_id, time_text
 from providers.models import AIModel
 from providers.services import flat
 
@@ -42,7 +42,7 @@ class GroupBinding(AdminView):
     @schema.BIND_TO_GROUP
     def post(self, request: Request) -> Response:
         body = body_of(request)
-        return ok(bound(body, groups.find(needed(body, "group_id"), "group_id")))
+        return ok(bound(body, groups.find(body, "group_id")))
 
 
 class KeyBinding(AdminView):
@@ -74,17 +74,10 @@ def bound(body: JSON, owner: ApiKey | Group) -> str:
 
 
 def _row(body: JSON, name: str, rows: QuerySet[Any], what: str) -> Any:
-    row = rows.filter(pk=id_in(needed(body, name), name)).first()
+    row = rows.filter(pk=needed_id(body, name)).first()
     if row is None:
         raise Refusal(f"{name} is invalid: there is no such {what}", 404, "not_found")
     return row
-
-
-def needed(body: JSON, name: str) -> JSON:
-    """The body, with that row's number in it. Raises Refusal."""
-    if not body.get(name):
-        raise Refusal(f"{name} is required")
-    return body
 
 
 def shape(grant: Any, owner: str) -> JSON:

@@ -14,7 +14,7 @@ from gateway.dialects.brconnector.bodies import body_of, required, text_in
 from gateway.dialects.brconnector.envelope import AdminView, ok
 from gateway.dialects.brconnector.lists import containing, listed, page_of
 from gateway.dialects.brconnector.refusals import Refusal
-from gateway.dialects.brconnector.values import id_in, path_id, time_text
+from gateway.dialects.brconnector.values import needed_id, path_id, time_text
 from providers.services.managing import told_duplicate
 
 JSON = dict[str, Any]
@@ -49,8 +49,6 @@ class GroupDelete(AdminView):
     @schema.DELETE
     def post(self, request: Request) -> Response:
         body = body_of(request)
-        if not body.get("id"):
-            raise Refusal("id is required")
         with transaction.atomic():
             ConfigVersion.lock()
             find(body).delete()
@@ -59,7 +57,7 @@ class GroupDelete(AdminView):
 
 def find(body: JSON, name: str = "id") -> Group:
     """The group whose number the body has. Raises Refusal."""
-    group = Group.objects.filter(pk=id_in(body, name)).first()
+    group = Group.objects.filter(pk=needed_id(body, name)).first()
     if group is None:
         raise Refusal(f"{name} is invalid: there is no such group", 404, "not_found")
     return group

@@ -16,13 +16,11 @@ from common.models import ConfigVersion
 from common.money import DECIMALS
 from gateway.dialects.brconnector import groups
 from gateway.dialects.brconnector import schema_models as schema
-from gateway.dialects.brconnector.bodies import body_of, required, text_in
+from gateway.dialects.brconnector.bodies import body_of, object_in, required, text_in
 from gateway.dialects.brconnector.envelope import AdminView, ok
 from gateway.dialects.brconnector.lists import containing, listed, page_of, parameter
 from gateway.dialects.brconnector.refusals import Refusal
-from gateway.dialects.brconnector.values import amount_in, id_in, path_id, price, time_text
-from gateway.dialects.incoming import BodyNotJSON, parse_object
-from gateway.dialects.service import has_null_character
+from gateway.dialects.brconnector.values import amount_in, needed_id, path_id, price, time_text
 from providers import catalog
 from providers.models import AIModel
 from providers.services import flat
@@ -34,7 +32,6 @@ MODEL_TYPE = 1  # of every model, in the original too
 PRICES = ("price_in", "price_out")
 NOISE = 1e-15  # relative: a few of a float's last digits
 SWITCHES = {0: False, 1: True, "0": False, "1": True}
-NO_OBJECT = "config: Give a JSON object, or a text that is one."
 
 
 class ModelList(AdminView):
@@ -80,8 +77,6 @@ class ModelDelete(AdminView):
     @schema.DELETE
     def post(self, request: Request) -> Response:
         body = body_of(request)
-        if not body.get("id"):
-            raise Refusal("id is required")
         with transaction.atomic():
             found(body).delete()
         return ok(True)
@@ -96,7 +91,7 @@ class ProviderIds(AdminView):
 def created(body: JSON) -> AIModel:
     """Raises Refusal or ValidationError."""
     name, provider = required(body, "name"), required(body, "provider")
-    config = config_in(body) or {}
+    config = object_in(body, "config") or {}
     model = AIModel(name=name, is_multimodal=switch_in(body, False), **_prices(body))
     group = _group(body)
     flat.store(model=model, provider_id=provider, config=config, program=PROGRAM)
@@ -114,39 +109,17 @@ def updated(body: JSON) -> AIModel:
         if value or getattr(model, name) is not None:  # an unknown one is told as 0
             setattr(model, name, value)
     provider = text_in(body, "provider") or None
-    return flat.store(model=model, provider_id=provider, config=config_in(body), program=PROGRAM)
+    return flat.store(model=model, provider_id=provider, config=object_in(body, "config"), program=PROGRAM)
 
 
 def found(body: JSON) -> AIModel:
     """The model whose number the body has, for nobody else to change meanwhile. Raises Refusal."""
-    id = id_in(body, "id")
+    id = needed_id(body)
     ConfigVersion.lock()
     model = AIModel.objects.select_for_update(of=("self",)).select_related("provider").filter(pk=id).first()
     if model is None:
         raise Refusal("id is invalid: there is no such model", 404, "not_found")
     return model
-
-
-def config_in(body: JSON) -> JSON | None:
-    """An object, or a text that is one; None where nothing is sent. Raises Refusal."""
-    config = body.get("config")
-    if config is None or (isinstance(config, str) and not config.strip()):
-        return None
-    if isinstance(config, str):
-        config = _parsed(config)
-    if not isinstance(config, dict):
-        raise Refusal(NO_OBJECT)
-    return config
-
-
-def _parsed(text: str) -> JSON:
-    try:
-        config = parse_object(text.encode())
-    except (BodyNotJSON, UnicodeEncodeError):
-        raise Refusal(NO_OBJECT) from None
-    if has_null_character(config):
-        raise Refusal("Null characters are not allowed.")
-    return config
 
 
 def switch_in(body: JSON, default: bool) -> bool:

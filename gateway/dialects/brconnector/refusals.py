@@ -10,6 +10,7 @@ from rest_framework.exceptions import APIException
 
 from accounts import errors
 from gateway.dialects.incoming import BodyError, BodyTooLarge, BodyTooSlow
+from providers.services.managing import TAKEN
 
 NOT_TOLD = frozenset({401, 403, 404, 409, 429})  # 400 instead, unless TRUE_STATUS_CODES
 
@@ -89,12 +90,18 @@ def refusal_of(error: Exception) -> Refusal | None:
     if isinstance(error, APIException):
         return Refusal(str(error.detail), error.status_code, is_status_kept=True)
     if isinstance(error, ValidationError):
-        return Refusal(text_of(error))
+        return Refusal(text_of(error), 409, "conflict") if is_taken(error) else Refusal(text_of(error))
     for kind, (status, code, message) in TOLD.items():
         if isinstance(error, kind):
             retry_after = getattr(error, "retry_after", 2 if status == 503 else None)
             return Refusal(message.format(error=error), status, code, retry_after=retry_after)
     return None
+
+
+def is_taken(error: ValidationError) -> bool:
+    """Whether another row has what only one may have."""
+    reasons = getattr(error, "error_dict", {}).values() or [error.error_list]
+    return any(reason.code == TAKEN for each in reasons for reason in each)
 
 
 def text_of(error: ValidationError) -> str:

@@ -63,7 +63,7 @@ SAVE_TEXTS = (
     "name is required",
     "provider is required",
     "config is required",
-    "config is not valid JSON",
+    "config: Give a JSON object, or a text that is one.",
     "config.appSecret is required.",
     "helper@[feishu] already exists",
     "no bot has this appId: give the bot's id",
@@ -86,13 +86,13 @@ def _list(name: str, summary: str) -> Callable[[View], View]:
     )
 
 
-def _platforms(name: str) -> Callable[[View], View]:
+def _platforms(name: str, *examples: str) -> Callable[[View], View]:
     return extend_schema(
         operation_id=name,
         summary="Where bots can be",
         tags=[TAG],
         responses={
-            200: answer("Names of platforms", listed(STRING), ["feishu", "slack", "webhook"]),
+            200: answer("Names of platforms", listed(STRING), examples),
             **admin_refusals(),
         },
     )
@@ -143,12 +143,12 @@ def _save(name: str, summary: str, saved: JSON, example: JSON) -> Callable[[View
 
 
 LIST = _list("brListBots", "Bots")
-PLATFORMS = _platforms("brListBotPlatforms")
+PLATFORMS = _platforms("brListBotPlatforms", "feishu", "slack", "webhook")
 DETAIL = _detail("brGetBot", "One bot")
 DELETE = _delete("brDeleteBot", "Delete a bot")
 SAVE = _save("brSaveBot", "Make a bot, or change the one with this id", SAVED, SAVED_EXAMPLE)
 FEISHU_LIST = _list("brListFeishuBots", "Feishu's bots")
-FEISHU_PLATFORMS = _platforms("brListFeishuBotPlatforms")
+FEISHU_PLATFORMS = _platforms("brListFeishuBotPlatforms", "feishu")
 FEISHU_DETAIL = _detail("brGetFeishuBot", "One of Feishu's bots")
 FEISHU_DELETE = _delete("brDeleteFeishuBot", "Delete one of Feishu's bots")
 FEISHU_SAVE = _save("brSaveFeishuBot", "Make a Feishu bot, or change one", FEISHU_SAVED, FEISHU_EXAMPLE)

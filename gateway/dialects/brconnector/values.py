@@ -77,6 +77,13 @@ def id_in(fields: Mapping[str, Any], name: str) -> int:
     return int(text)
 
 
+def needed_id(body: Mapping[str, Any], name: str = "id") -> int:
+    """The same where it must be there. Raises Refusal, with "<name> is required"."""
+    if not body.get(name):
+        raise Refusal(f"{name} is required")
+    return id_in(body, name)
+
+
 def path_id(text: str) -> int:
     """The same from a path."""
     return id_in({"id": text}, "id")

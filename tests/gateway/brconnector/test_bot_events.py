@@ -337,6 +337,10 @@ class TestWebhook:
         del headers["webhook-signature"]
         refused(self.tell(self.BODY, headers), 401, "The request's signature is not valid.")
 
+    def test_a_bot_s_own_answer_is_not_answered(self) -> None:
+        assert self.tell({**self.BODY, "reply_to": "msg_1", "is_final": True}).json() == {}
+        assert not taken()
+
     @pytest.mark.parametrize("fields", [{"text": ""}, {"chat_id": 1}, {"text": None}, {"user": []}])
     def test_what_is_no_question_is_refused(self, fields: JSON) -> None:
         assert self.tell({**self.BODY, **fields}).status_code == 400

@@ -260,6 +260,27 @@ def test_true_statuses_are_a_setting(api: Api, settings: Any, is_true: bool, sta
     assert [each.send("POST", f"{KEYS}/delete", {"id": 999}).status_code for each in callers] == statuses
 
 
+BOT = {
+    "provider": "webhook",
+    "config": {"signingSecret": "c2l4dGVlbi1ieXRlcy1sb25n", "replyURL": "http://a.b", "apiKey": "k"},
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("group", {}),
+        ("model", {"provider": "openai-compatible", "config": {"baseURL": "http://a.b", "apiKey": "sk-1"}}),
+        ("bot-connector", BOT),
+    ],
+)
+def test_a_name_that_is_taken_is_a_conflict(api: Api, settings: Any, path: str, body: Any) -> None:
+    settings.TRUE_STATUS_CODES = True
+    answers = [api.send("POST", f"/admin/{path}/save", {"name": "twice", **body}) for _ in range(2)]
+    assert [each.status_code for each in answers] == [200, 409]
+    assert answers[1].json()["error"]["error_code"] == "conflict"
+
+
 @pytest.mark.parametrize("path", [f"{KEYS}/list", "/api/providers", "/api/v1/provider/models/llm"])
 def test_more_parameters_than_are_read_are_the_caller_s_fault(api: Api, path: str) -> None:
     many = {f"a{number}": "1" for number in range(1001)}
