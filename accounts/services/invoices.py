@@ -128,7 +128,7 @@ def payments_of(key: ApiKey, month: date) -> QuerySet[Payment]:
 def _lines(key: ApiKey, month: date) -> Iterator[Line]:
     rows = DayOfSpend.objects.filter(key=key, **_days_of(month))
     named = rows.values("day", model=F("model_name"), provider=F("provider_name"))
-    found: Iterable[dict[str, Any]] = named.annotate(**SUMS).order_by("day", "model", "provider")
+    found: Iterable[Any] = named.annotate(**SUMS).order_by("day", "model", "provider")
     for row in found:
         yield Line(**row)
 
@@ -158,9 +158,7 @@ class Summary:
 
 def summaries(*, month: date, search: str = "") -> list[Summary]:
     """Each key that spent or was paid something in the month, the dearest first. `search`: a part of its name."""
-    spent: Iterable[dict[str, Any]] = (
-        DayOfSpend.objects.filter(**_days_of(month)).order_by().values("key_id").annotate(**SUMS)
-    )
+    spent: Iterable[Any] = DayOfSpend.objects.filter(**_days_of(month)).order_by().values("key_id").annotate(**SUMS)
     within = Q(created_at__gte=start_of(month), created_at__lt=start_of(next_month(month)))
     paid = Payment.objects.filter(within).order_by().values_list("key_id").annotate(total=Sum("amount"))
     payments = dict(paid)
