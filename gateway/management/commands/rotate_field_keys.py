@@ -1,14 +1,15 @@
 from typing import Any
 
+from accounts.services import notices
 from gateway.management.base import GatewayCommand
 from providers.services.rotation import rotate
 
 
 class Command(GatewayCommand):
     help = (
-        "Encrypt all stored provider secrets anew under the first of FIELD_ENCRYPTION_KEYS, while the gateway runs. "
-        "Put the new key first, restart, run this, then drop the old key."
+        "Encrypt all stored secrets of providers and limits anew under the first of FIELD_ENCRYPTION_KEYS, while the "
+        "gateway runs. Put the new key first, restart, run this, then drop the old key."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.show(options, {"re-encrypted": rotate()})
+        self.show(options, {"re-encrypted": rotate() + notices.rotate()})
