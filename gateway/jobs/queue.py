@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 from django_tasks import task
 from django_tasks_db.models import DBTaskResult
 
+from accounts.services import limits
 from chat.services import retention
 from chat.services.bots import events as bot_events
 from common import jobs
@@ -78,6 +79,7 @@ def tidy() -> None:
     _forget_hidden()
     bot_events.tidy()
     retention.tidy()
+    limits.prune()
     jobs.tidy()
     kept = Job.objects.unfinished().exclude(message=None).values("message")
     DBTaskResult.objects.exclude(id__in=kept).delete()
