@@ -196,10 +196,15 @@ def _local(moment: datetime) -> str:
 
 def secret_of(limit: Limit) -> bytes | None:
     """What the webhook's messages are signed with. None: there is none, or none that can be read any more."""
+    return key_bytes(readable_secret(limit))
+
+
+def readable_secret(limit: Limit | None) -> str:
+    """The text that is stored; empty where there is none, or none that can be read any more."""
     try:
-        return key_bytes(limit.notify_secret)
+        return limit.notify_secret if limit else ""
     except InvalidToken:
-        return None
+        return ""
 
 
 def has_secret(limit: Limit) -> bool:
