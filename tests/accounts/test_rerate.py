@@ -248,6 +248,16 @@ def test_only_the_period_and_the_model_that_are_named(
     assert Charge.objects.exclude(corrects=None).count() == 1
 
 
+def test_a_guess_that_may_still_be_put_right_is_left_alone(
+    api: Api, model: AIModel, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call(api)
+    Charge.objects.update(outcome="server_stopped")
+    with pytest.raises(CommandError, match="No settled call"):
+        rerate(capsys)
+    Charge.objects.update(outcome="ok")
+
+
 def test_an_edit_of_a_price_changes_nothing_of_what_was_charged_before(
     api: Api,
     model: AIModel,
