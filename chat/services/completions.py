@@ -210,7 +210,7 @@ def admission_of(call: Call, chosen: Plan, picture: Snapshot, *, is_stream: bool
         choices=choices,
         hold_price_in=price_in,
         hold_price_out=price_out,
-        hold_price_request=price_request,
+        hold_price_request=price_request and price_request * bounds.requests_bound(call.body),
         price_ratio=call.price_ratio,
         can_lower_output=call.endpoint.has_output,
         email=call.caller.email,
