@@ -8,6 +8,7 @@ from django.core.management import CommandError, call_command
 
 from accounts.models import Limit, Subject
 from tests import factories
+from tests.fakes.webhook import SECRET
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +67,7 @@ def test_whose_it_is(capsys: pytest.CaptureFixture[str]) -> None:
         (["--everyone", "--thresholds", "0"], "thresholds: Give a list of whole numbers"),
         (["--everyone", "--thresholds", "half"], "no whole number of per cent"),
         (["--everyone", "--notify-url", "nonsense"], "notify_url: "),
+        (["--everyone", "--notify-url", "http://169.254.169.254/"], "notify_url: This address may not be called"),
     ],
 )
 def test_what_can_not_be_is_refused(arguments: list[str], problem: str) -> None:
@@ -74,9 +76,22 @@ def test_what_can_not_be_is_refused(arguments: list[str], problem: str) -> None:
     assert not Limit.objects.exists()
 
 
-def test_whom_to_tell(capsys: pytest.CaptureFixture[str]) -> None:
-    put(
-        capsys, "a", "--tag", "x", "--most", "1", "--notify-url", "https://h.example/x", "--notify-email", "a@b.example"
-    )
+def test_whom_to_tell(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOOK_SECRET", SECRET)
+    told = ("a", "--tag", "x", "--most", "1", "--notify-url", "https://h.example/x", "--notify-email", "a@b.example")
+    shown = put(capsys, *told, "--notify-secret", "env:HOOK_SECRET")
     limit = Limit.objects.get()
     assert (limit.notify_url, limit.notify_email) == ("https://h.example/x", "a@b.example")
+    assert limit.notify_secret == SECRET and SECRET not in str(shown)
+    for again in (told, (*told, "--metric", "requests")):  # which is another row
+        put(capsys, *again)
+        assert Limit.objects.get().notify_secret == SECRET
+
+
+@pytest.mark.parametrize("reference", ["", "env:NOT_SET", SECRET])
+def test_a_webhook_without_a_secret_is_refused(reference: str) -> None:
+    with pytest.raises(CommandError, match="notify_secret: Give the webhook's secret"):
+        call_command(
+            "set_limit", "a", "--everyone", "--most=1", "--notify-url=https://h.example", f"--notify-secret={reference}"
+        )
+    assert not Limit.objects.exists()
