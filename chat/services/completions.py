@@ -110,6 +110,8 @@ def _begin(call: Call, *, is_stream: bool) -> Exchange:
 def _begun(call: Call, *, is_stream: bool) -> Exchange:
     admitted, chosen = _admit(call, is_stream=is_stream)
     try:
+        if call.repeatable is not None:
+            call.repeatable.check_claim()
         return Exchange(call, admitted, chosen)
     except BaseException:
         ledger.writer().settle(Settlement(call.request_id, call.caller.id, Outcome.GATEWAY_ERROR, error="not begun"))
@@ -127,6 +129,8 @@ def _admit(call: Call, *, is_stream: bool) -> tuple[Admitted, Plan]:
         picture, chosen = resolve(call, picture)
         if (router := chosen.targets[0].router) is not None:
             smart.choose(call, router, run)
+            if call.repeatable is not None:
+                call.repeatable.begin_anew()
             continue
         try:
             return _hold(call, chosen, picture, is_stream=is_stream)
