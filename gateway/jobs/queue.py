@@ -12,7 +12,7 @@ from django_tasks import task
 from django_tasks_db.models import DBTaskResult
 
 from accounts.services import limits
-from chat.services import retention
+from chat.services import idempotency, retention
 from chat.services.bots import events as bot_events
 from common import jobs
 from common.models import Job, JobState
@@ -79,6 +79,7 @@ def tidy() -> None:
     _forget_hidden()
     bot_events.tidy()
     retention.tidy()
+    idempotency.tidy()
     limits.prune()
     jobs.tidy()
     kept = Job.objects.unfinished().exclude(message=None).values("message")
