@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from django_tasks import task
 from django_tasks_db.models import DBTaskResult
 
-from accounts.services import limits
+from accounts.services import limits, notices
 from chat.services import idempotency, retention
 from chat.services.bots import events as bot_events
 from common import jobs
@@ -81,6 +81,7 @@ def tidy() -> None:
     retention.tidy()
     idempotency.tidy()
     limits.prune()
+    notices.tidy()
     jobs.tidy()
     kept = Job.objects.unfinished().exclude(message=None).values("message")
     DBTaskResult.objects.exclude(id__in=kept).delete()
