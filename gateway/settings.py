@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 import environ
@@ -177,6 +178,37 @@ AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 LOGIN_URL = reverse_lazy("admin:login")
+
+# Mail, for notices of limits
+MAIL_SCHEMES = {"smtp": 25, "smtp+tls": 587, "smtp+ssl": 465}
+
+
+def mail_server(url: str) -> dict[str, Any]:
+    """Where mail goes, by a URL; no error repeats it, as it may hold a password."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or MAIL_SCHEMES[parts.scheme]
+    except (KeyError, ValueError):
+        raise ImproperlyConfigured("EMAIL_URL is like smtp+tls://user:password@host:587.") from None
+    if not parts.hostname:
+        raise ImproperlyConfigured("EMAIL_URL names no host.")
+    return {
+        "host": parts.hostname,
+        "port": port,
+        "user": unquote(parts.username or ""),
+        "password": unquote(parts.password or ""),
+        "tls": parts.scheme == "smtp+tls",
+        "ssl": parts.scheme == "smtp+ssl",
+    }
+
+
+EMAIL_URL = env.str("EMAIL_URL", default="")  # without one no mail is sent
+MAIL_SERVER = mail_server(EMAIL_URL or "smtp://localhost")
+EMAIL_HOST, EMAIL_PORT = MAIL_SERVER["host"], MAIL_SERVER["port"]
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = MAIL_SERVER["user"], MAIL_SERVER["password"]
+EMAIL_USE_TLS, EMAIL_USE_SSL = MAIL_SERVER["tls"], MAIL_SERVER["ssl"]
+EMAIL_TIMEOUT = 10  # seconds, for each step
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="Weighbridge <weighbridge@localhost>")
 
 # Language, time
 LANGUAGE_CODE = "en"

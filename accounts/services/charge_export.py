@@ -2,9 +2,9 @@
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +12,7 @@ from django.db.models import Max
 
 from accounts.models import Charge
 from accounts.services.reports import Bounds
+from common.database import borrowed_connection
 
 PAGE = 5000  # charges
 # Where a spreadsheet takes a text for a formula; the wide ones in Japanese.
@@ -23,6 +24,8 @@ COLUMNS = {
     "request_id": "request_id",
     "key": "key__name",
     "key_prefix": "key__prefix",
+    "group_id": "group_id",
+    "tags": "tags",
     "endpoint": "endpoint",
     "streamed": "is_stream",
     "model": "model_name",
@@ -67,11 +70,31 @@ def page(bounds: Bounds, *, after: int, last: int) -> Page:
     writer = csv.writer(text, lineterminator="\n")
     if not after:
         writer.writerow(COLUMNS)
-    writer.writerows(map(_cell, row[1:]) for row in rows)
+    writer.writerows(map(cell, row[1:]) for row in rows)
     return Page(text.getvalue(), len(rows), rows[-1][0] if len(rows) == PAGE else None)
 
 
-def _cell(value: Any) -> Any:
+def lines(bounds: Bounds) -> Iterator[str]:
+    """All of these charges, some lines at a time; no connection is held while they travel."""
+    last, after = last_id(), 0
+    while True:
+        with borrowed_connection():
+            found = page(bounds, after=after, last=last)
+        yield found.text
+        if found.after is None:
+            return
+        after = found.after
+
+
+def table(rows: Iterable[Sequence[Any]]) -> str:
+    """Rows as CSV."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(map(cell, row) for row in rows)
+    return text.getvalue()
+
+
+def cell(value: Any) -> Any:
+    """A value as it stands in CSV."""
     return next((write(value) for kind, write in CELLS.items() if isinstance(value, kind)), value)
 
 
@@ -93,4 +116,6 @@ CELLS: dict[type, Callable[[Any], Any]] = {
     str: _text,
     Decimal: _money,
     datetime: _time,
+    date: date.isoformat,
+    list: lambda value: _text(",".join(map(str, value))),
 }

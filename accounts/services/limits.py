@@ -14,9 +14,10 @@ from accounts.models.limits import COUNTED_BY, NO_START
 from accounts.services.ledger.limiting.windows import LENGTHS
 from common.models import ConfigVersion
 
-# What is over for so long is asked by nobody: a call that was swept has the last word for a day.
-KEPT_AFTER_END = timedelta(days=1)
-LONGEST_DAY_DIFFERENCE = timedelta(days=2)  # a calendar's month has up to 31 days, and some of them 25 hours
+# What is over for so long is asked by nobody, but for people who look.
+KEPT_AFTER_END = timedelta(hours=1)
+# A calendar's month has up to 31 days, and some days have 25 hours.
+LONGER_BY = {Window.DAY: timedelta(hours=1), Window.WEEK: timedelta(hours=1), Window.MONTH: timedelta(days=2)}
 AT_ONCE = 500
 
 
@@ -77,7 +78,8 @@ def _ended(limit: Limit) -> QuerySet[LimitCounter]:
     if limit.window == Window.TOTAL:
         return LimitCounter.objects.none()
     # Of a sliding window a slot counts for one window's length, as if it were a window's start.
-    horizon = timezone.now() - LENGTHS[Window(limit.window)] - LONGEST_DAY_DIFFERENCE - KEPT_AFTER_END
+    window = Window(limit.window)
+    horizon = timezone.now() - LENGTHS[window] - LONGER_BY.get(window, timedelta()) - KEPT_AFTER_END
     return LimitCounter.objects.filter(limit=limit, starts_at__gt=NO_START, starts_at__lt=horizon)
 
 

@@ -44,7 +44,7 @@ def recharge(*, key: ApiKey, amount: Decimal, note: str = "", by: Maker = NOBODY
     """Put money on a key's balance. Raises ValidationError unless the amount is above zero and the key has a limit."""
     if amount <= 0:
         raise ValidationError({"amount": "Give an amount above zero."})
-    locked = lock(key.pk)
+    locked = lock(key.pk, by)
     if locked.month_quota is None:
         raise ValidationError({"amount": NO_LIMIT})
     if not locked.is_active:
@@ -61,7 +61,7 @@ def refund(*, charge: Charge, amount: Decimal | None = None, note: str, by: Make
     Only the balance's part: what a month's quota paid was no money. Raises ValidationError.
     """
     _check_note(note)
-    locked = lock(charge.key_id)
+    locked = lock(charge.key_id, by)
     left = refundable(charge)
     if not left:
         raise ValidationError({"amount": _why_nothing(charge)})
@@ -97,7 +97,7 @@ def correct(*, key: ApiKey, amount: Decimal, note: str, corrects: Payment | None
         raise ValidationError({"amount": "Give an amount other than zero."})
     if corrects is not None and corrects.key_id != key.pk:
         raise ValidationError({"corrects": "That payment is another key's."})
-    locked = lock(key.pk)
+    locked = lock(key.pk, by)
     removable = max(locked.balance - _needed(locked), NOTHING)
     if amount < -removable:
         raise ValidationError(
@@ -117,9 +117,14 @@ def _needed(key: ApiKey) -> Decimal:
     return NOTHING if left is None else max(key.held - left, NOTHING)
 
 
-def lock(key_id: int) -> ApiKey:
-    """The key's row as it is now, until the transaction ends nobody else's to write."""
-    return ApiKey.objects.select_for_update().get(pk=key_id)
+def lock(key_id: int, by: Maker = NOBODY) -> ApiKey:
+    """The key's row as it is now, until the transaction ends nobody else's to write.
+
+    With the row of the key that pays, in the ledger's order: the payment's reference locks that one, too.
+    """
+    ids = {key_id, by.key.pk if by.key else key_id}
+    locked = {key.pk: key for key in ApiKey.objects.select_for_update().filter(pk__in=ids).order_by("pk")}
+    return locked[key_id]
 
 
 def book(locked: ApiKey, amount: Decimal, *, by: Maker, note: str = "", **columns: Any) -> Payment:

@@ -25,6 +25,7 @@ MOST_TOKENS_PER_IMAGE = 6_240  # platform.openai.com/docs/guides/images: the lar
 # Spoken sound has about twenty tokens a second. A second takes some fifteen bytes of a Latin text and of a Chinese one
 # (five characters of three bytes), but of numbers and pauses far fewer.
 SPOKEN_TOKENS_PER_BYTE = 8
+DOCUMENTS_PER_SEARCH, TOKENS_PER_DOCUMENT = 100, 500
 # Kinds of content part that carry data, and the field that carries it.
 ATTACHED = {"image_url": "url", "input_audio": "data", "file": "file_data"}
 
@@ -55,6 +56,16 @@ def query_again(body: JSON, measure: Callable[[str], int]) -> int:
     if not isinstance(query, str) or not isinstance(documents, list):
         return 0
     return measure(query) * max(len(documents) - 1, 0)
+
+
+def requests_bound(body: JSON) -> int:
+    """As how many requests a vendor may count the call: a reranker's searches. docs.cohere.com/docs/rerank: one for a
+    hundred documents, and one of more than 500 tokens counts as several."""
+    documents = body.get("documents")
+    if not isinstance(documents, list):
+        return 1
+    pieces = sum(1 + len(str(each).encode("utf-8", "replace")) // TOKENS_PER_DOCUMENT for each in documents)
+    return max(-(-pieces // DOCUMENTS_PER_SEARCH), 1)
 
 
 def sound_estimate(body: JSON) -> int:

@@ -110,6 +110,8 @@ def _begin(call: Call, *, is_stream: bool) -> Exchange:
 def _begun(call: Call, *, is_stream: bool) -> Exchange:
     admitted, chosen = _admit(call, is_stream=is_stream)
     try:
+        if call.repeatable is not None:
+            call.repeatable.check_claim()
         return Exchange(call, admitted, chosen)
     except BaseException:
         ledger.writer().settle(Settlement(call.request_id, call.caller.id, Outcome.GATEWAY_ERROR, error="not begun"))
@@ -127,6 +129,8 @@ def _admit(call: Call, *, is_stream: bool) -> tuple[Admitted, Plan]:
         picture, chosen = resolve(call, picture)
         if (router := chosen.targets[0].router) is not None:
             smart.choose(call, router, run)
+            if call.repeatable is not None:
+                call.repeatable.begin_anew()
             continue
         try:
             return _hold(call, chosen, picture, is_stream=is_stream)
@@ -215,7 +219,7 @@ def admission_of(call: Call, chosen: Plan, picture: Snapshot, *, is_stream: bool
         choices=choices,
         hold_price_in=price_in,
         hold_price_out=price_out,
-        hold_price_request=price_request,
+        hold_price_request=price_request and price_request * bounds.requests_bound(call.body),
         price_ratio=call.price_ratio,
         can_lower_output=call.endpoint.has_output,
         email=call.caller.email,

@@ -16,7 +16,7 @@ from accounts.models import ApiKey
 from accounts.services import keys
 from accounts.services.ledger.sql import Insert, columns, run_many
 from accounts.services.ledger.types import Settled
-from chat.models import Session, Thread, ThreadBody
+from chat.models import IdempotentCall, Session, Thread, ThreadBody
 from chat.services.tally import Tally
 from providers.requesters.forms import FilePart
 
@@ -200,6 +200,7 @@ def retire_key(*, key: ApiKey) -> None:
     keys.retire(key=key)
     Thread.objects.filter(api_key=key).delete()
     Session.objects.filter(api_key=key).delete()
+    IdempotentCall.objects.filter(api_key=key).delete()
 
 
 def session_breaks() -> list[str]:

@@ -25,13 +25,13 @@ from accounts.services.ledger.worker import is_gone
 from chat.errors import AnswerNotKept, KeyReused, StillRunning
 from chat.models import IdempotentCall
 from chat.services import smart
-from chat.services.repeatable import FREE, TABLE, Repeatable, unpacked
+from chat.services.repeatable import ADMITTED_WITHIN_SECONDS, FREE, TABLE, Repeatable, unpacked
 from common.database import borrowed_connection
 
 logger = logging.getLogger(__name__)
 
 KEPT_FOR = timedelta(hours=24)
-UNADMITTED_FOR = timedelta(seconds=60)  # longer than a call waits for the ledger
+UNADMITTED_FOR = timedelta(seconds=ADMITTED_WITHIN_SECONDS + 10)
 TRIES = 5
 REMOVED_AT_ONCE = 50  # they may be large
 CLAIM = Insert(
@@ -96,8 +96,8 @@ def claim(asked: Asked) -> Repeatable | Kept:
 
 
 def free(call: Repeatable) -> None:
-    """The call was not admitted: who tries again shall be heard. Where the database is away, the key is free after a
-    minute."""
+    """The call was not admitted: who tries again shall be heard. Where the database is away, the key is free half a
+    minute later."""
     try:
         with borrowed_connection(), connection.cursor() as cursor:
             cursor.execute(FREE, call.mine)

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from accounts.errors import LedgerUnavailable
 from accounts.services.ledger.types import Settled
 from chat.models import IdempotentCall
 from common.money import show
@@ -23,6 +24,7 @@ PIECE_BYTES = 64 * 1024
 FASTEST = 1  # of gzip's levels; what repeats itself in events is found all the same
 EVENTS = "text/event-stream"
 OK = 200  # nothing else is kept
+ADMITTED_WITHIN_SECONDS = 20.0  # others take a key over that was claimed, and no call is seen, somewhat later
 # What a caller is told of the call itself. Limits are told as they stand when somebody asks.
 KEPT_HEADERS = ("x-weighbridge-max-tokens", "x-weighbridge-dropped", "x-weighbridge-route")
 
@@ -40,12 +42,22 @@ class Repeatable:
         self.mine = (api_key_id, key, request_id)
         self.request_id = request_id
         self.is_whole = False
+        self._claimed_at = time.monotonic()
         self._content_type = EVENTS
         self._headers: Mapping[str, str] = {}
         self._loose: list[bytes] = []
         self._loose_bytes = 0
         self._packed: list[bytes] = []
         self._packed_bytes = 0
+
+    def begin_anew(self) -> None:
+        """The charge of a router's question has just shown everybody that the call goes on."""
+        self._claimed_at = time.monotonic()
+
+    def check_claim(self) -> None:
+        """Raises LedgerUnavailable where the call was let in so late that others may have its key by now."""
+        if time.monotonic() - self._claimed_at > ADMITTED_WITHIN_SECONDS:
+            raise LedgerUnavailable("The call was not let in in time. Try again shortly.")
 
     def take(self, data: bytes) -> None:
         """The next part of what the caller gets."""

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
+from django.utils import timezone
 
-from accounts.models import ApiKey, Charge, State, UsageSource
+from accounts.models import ApiKey, Charge, Outcome, State, UsageSource
 from accounts.services.ledger import corrections
 from accounts.services.ledger.corrections import Rating
 from accounts.services.ledger.types import Prices
@@ -17,6 +18,7 @@ from providers.services import pricing
 from providers.services.pricing import REASONING, REQUEST, PriceList
 
 AT_ONCE = 500
+FINAL_AFTER = timedelta(hours=1)
 
 
 @dataclass(slots=True)
@@ -41,7 +43,9 @@ class Difference:
 def charges_of(*, since: datetime, until: datetime, model_name: str = "") -> QuerySet[Charge]:
     """The calls that began in that time, `until` not included. What another system had counted is left out."""
     found = Charge.objects.filter(created_at__gte=since, created_at__lt=until, state=State.SETTLED, corrects=None)
-    found = found.exclude(usage_source=UsageSource.CARRIED)
+    # A process that was taken for dead may still settle its call.
+    guessed = Q(outcome=Outcome.SERVER_STOPPED, settled_at__gt=timezone.now() - FINAL_AFTER)
+    found = found.exclude(usage_source=UsageSource.CARRIED).exclude(guessed)
     return found.filter(model_name=model_name) if model_name else found
 
 

@@ -17,7 +17,7 @@ from accounts.services import reports
 from accounts.services.reports import NOTHING, Bounds, Total
 from accounts.services.rollups import start_of
 from common.console import glance, moment, money
-from gateway.console import start
+from gateway.console import start, unpriced
 
 DAYS = 30
 TOP = 5
@@ -50,6 +50,7 @@ def context(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "cards": cards(traffic),
         "charts": [chart(title, each, traffic) for title, each in CHARTS],
         "tops": tops(window(now)),
+        "unpriced": unpriced.since(_days(now)[0]) if request.user.has_perm("providers.view_aimodel") else None,
         "latest": [row(charge) for charge in latest],
         "open_holds": traffic.open_holds,
         "held": money(traffic.held),

@@ -16,6 +16,7 @@ def items(request: HttpRequest) -> list[dict[str, Any]]:
         _group(
             "Calls",
             _link("Dashboard", "monitoring", "admin:index"),
+            {**_link("Spend", "bar_chart", "spend"), "permission": _may_view("accounts.view_charge")},
             _table("Charges", "receipt_long", "accounts", "charge"),
             _table("Sessions", "forum", "chat", "session"),
             _table("Threads", "chat", "chat", "thread"),
@@ -25,6 +26,7 @@ def items(request: HttpRequest) -> list[dict[str, Any]]:
             _table("API keys", "key", "accounts", "apikey"),
             _table("Groups", "workspaces", "accounts", "group"),
             _table("Payments", "payments", "accounts", "payment"),
+            {**_link("Invoices", "request_quote", "invoices"), "permission": _may_view("accounts.view_payment")},
             _table("Redemption codes", "redeem", "accounts", "redemptioncode"),
             _table("Bots", "smart_toy", "chat", "bot"),
             _link("API docs", "api", "docs"),

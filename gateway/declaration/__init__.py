@@ -19,5 +19,14 @@ in every field, and a field that it leaves out has its default; rows that it doe
     - name: team
       models: [gpt-4o]                    # all of that name; {name:, provider:, kind:} for one of them
 
-API keys are not in it: they are minted, and nobody but their holder has one.
+    limits:
+    - name: team, a month
+      subject: group                        # everyone, key, group, email, model, provider, tag
+      group: team                           # a key's, group's or provider's name, or `value`; none: each of them
+      most_cost: '100'                      # USD; most_count for another metric
+      notify_url: https://ops.example/hooks
+      secret: env:LIMITS_WEBHOOK            # signs what that address is told
+
+API keys are not in it: they are minted, and nobody but their holder has one. A limit of a key that is not there is left
+out, and a note says so. A limit that is to count something else begins anew.
 """

@@ -6,7 +6,8 @@ from typing import Any
 import yaml
 from django.db.models import Model, Prefetch
 
-from accounts.models import Group
+from accounts.models import ApiKey, Group, Limit, Subject
+from accounts.models.limits import SUBJECT_COLUMNS
 from gateway.declaration import references
 from gateway.declaration.fields import default, fields_of, is_same, write
 from providers.models import AIModel, Provider, ProviderKey
@@ -15,7 +16,7 @@ JSON = dict[str, Any]
 
 VERSION = 1
 # Said even where it is the default.
-ALWAYS = frozenset({"name", "requester", "kind"})
+ALWAYS = frozenset({"name", "requester", "kind", "subject", "metric", "window"})
 HEAD = """\
 # The set-up of a Weighbridge gateway. `manage.py import_config` makes it so, and a second time changes nothing.
 # Secrets are references to environment variables (or file:/path); where one is not set, a stored secret stays.
@@ -23,15 +24,19 @@ HEAD = """\
 
 
 def export() -> JSON:
-    """All providers with their keys and models, and all groups with what they may call."""
+    """All providers with their keys and models, all groups with what they may call, and all limits."""
     keys: Any = Prefetch("keys", ProviderKey.objects.defer("secret").order_by("name"))
     models: Any = Prefetch("models", AIModel.objects.order_by("name", "kind", "id"))
     providers = list(Provider.objects.order_by("name").prefetch_related(keys, models))
-    secrets = references.names_for((provider.name, key.name) for provider in providers for key in provider.keys.all())
+    limits = list(Limit.objects.order_by("name").select_related(*SUBJECT_COLUMNS.values()).defer("notify_secret"))
+    signed = [limit for limit in limits if limit.notify_url]
+    holders = [(provider.name, key.name) for provider in providers for key in provider.keys.all()]
+    secrets = references.names_for([*holders, *(("limit", limit.name) for limit in signed)])
     return {
         "version": VERSION,
         "providers": [_provider(provider, secrets) for provider in providers],
         "groups": [_group(group) for group in Group.objects.order_by("name")],
+        "limits": [_limit(limit, secrets) for limit in limits],
     }
 
 
@@ -67,3 +72,15 @@ def _grants(group: Group) -> Iterator[str | JSON]:
             yield name
         else:
             yield from ({"name": name, "provider": each.provider.name, "kind": each.kind} for each in mine)
+
+
+def _limit(limit: Limit, secrets: Iterator[str]) -> JSON:
+    named = {column: _name_of(limit, column) for column in SUBJECT_COLUMNS.values() if getattr(limit, column)}
+    return {**_fields(limit), **named, **({"secret": next(secrets)} if limit.notify_url else {})}
+
+
+def _name_of(limit: Limit, column: str) -> str:
+    """A key's start, where several keys have its name."""
+    name: str = getattr(limit, column).name
+    is_twice = limit.subject == Subject.KEY and ApiKey.objects.filter(name=name).count() > 1
+    return limit.key.prefix if is_twice and limit.key else name

@@ -4,13 +4,13 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
 
 from common.fields import EncryptedTextField
-from common.money import MoneyField, show, to_units, to_usd
+from common.money import MoneyField, plain, show, to_units, to_usd
 from providers.models import AIModel
 
 Row = type[models.Model]
@@ -61,6 +61,16 @@ def _money(field: Field, value: Any) -> Decimal:
     return to_usd(to_units(value))
 
 
+def _decimal(field: Field, value: Any) -> Decimal:
+    """As an amount is; the column's own checks say how large and how precise it may be."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise TypeError
+    try:
+        return Decimal(value)
+    except InvalidOperation:
+        raise TypeError from None
+
+
 def _json(field: Field, value: Any) -> Any:
     """What JSON has, in the column's own shape."""
     if type(value) is not type(field.get_default()):
@@ -72,6 +82,7 @@ def _json(field: Field, value: Any) -> Any:
 # The first that fits, so the narrow come before the broad.
 CODECS: tuple[tuple[type[Field], Codec], ...] = (
     (MoneyField, Codec("an amount as text, such as '2.50'", _money, lambda value: show(to_units(value)))),
+    (models.DecimalField, Codec("a number as text, such as '1.5'", _decimal, lambda value: plain(Decimal(value)))),
     (models.BooleanField, Codec("true or false", _boolean)),
     (models.JSONField, Codec("JSON", _json)),
     (models.FloatField, Codec("a number", _number)),

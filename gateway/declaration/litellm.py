@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
+from gateway.declaration import litellm_budgets as budgets
 from gateway.declaration import litellm_table as table
 from gateway.declaration.errors import DeclarationError
 from gateway.declaration.export import VERSION
@@ -70,6 +71,7 @@ class _Converter:
             "version": VERSION,
             "providers": [self._provider(home) for home in homes],
             "groups": _groups(found),
+            "limits": budgets.limits(self.module, self._section("general_settings"), self._tell),
         }
         return Converted(document, self.secrets, self.report)
 
@@ -192,7 +194,11 @@ class _Converter:
         return _dict(self.source.get(name))
 
     def _tell_the_rest(self) -> None:
-        handled = {"router_settings": table.ROUTER_FIELDS, "litellm_settings": table.MODULE_FIELDS}
+        handled = {
+            "router_settings": table.ROUTER_FIELDS,
+            "litellm_settings": table.MODULE_FIELDS | budgets.MODULE_FIELDS,
+            "general_settings": budgets.GENERAL_FIELDS,
+        }
         known = {"model_list", "environment_variables", *handled}
         for name in self.source:
             section = self.source[name]

@@ -159,6 +159,11 @@ MODULE_FIELDS = frozenset({"drop_params", "request_timeout", "num_retries", "def
 INSTEAD = {
     "general_settings.master_key": "keys are made here with `manage.py create_key`",
     "general_settings.database_url": "the gateway's own database is DATABASE_URL; keys and spend stay where they are",
+    "general_settings.max_parallel_requests": "give each key, user or group a limit of parallel calls",
+    "router_settings.provider_budget_config": "give providers limits of cost: `manage.py set_limit --provider`",
+    "litellm_settings.max_internal_user_budget": "give each e-mail a limit of cost: `manage.py set_limit --email each`",
+    "litellm_settings.max_end_user_budget": "callers can be told apart by tags: `manage.py set_limit --tag each`",
+    "litellm_settings.default_team_settings": "teams are groups here: `manage.py set_limit --group each`",
     "router_settings.redis_host": "replicas share their state over the database, with REDIS_URL beside it",
     "router_settings.cooldown_time": "how long a failing deployment rests follows from its failures",
     "router_settings.allowed_fails": "when a failing deployment rests follows from its failures",

@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from django.db.models import Model
+from django.core.exceptions import ValidationError
+from django.db.models import Model, Q
 
-from accounts.models import Group, GroupGrant
+from accounts.models import ApiKey, Group, GroupGrant, Limit, Subject
+from accounts.models.limits import COUNTED_BY, SUBJECT_COLUMNS
+from accounts.services import notices
 from gateway.declaration import references
 from gateway.declaration.fields import fields_of, is_same, write
 from gateway.declaration.reading import Declaration, Entry, Grant
@@ -18,6 +21,8 @@ from providers.services import providers
 
 ADD, CHANGE, REMOVE = "+", "~", "-"
 SECRETIVE = frozenset({"headers"})  # parts of a setting that may hold a secret: that they changed is all that is said
+
+NAMED: dict[Subject, type[Provider] | type[Group]] = {Subject.PROVIDER: Provider, Subject.GROUP: Group}
 
 Triple = tuple[str, str, str]  # a model by its provider, kind and public name
 
@@ -67,6 +72,7 @@ def make(declaration: Declaration, *, resolve: Resolve, prune: bool) -> Plan:
     planner = _Planner(resolve, prune)
     planner.providers(declaration.providers)
     planner.groups(declaration.groups)
+    planner.limits(declaration.limits)
     return planner.plan
 
 
@@ -77,6 +83,9 @@ class _Planner:
         self._prune = prune
         # What there will be, for groups to refer to.
         self._models: set[Triple] = set(AIModel.objects.values_list("provider__name", "kind", "name"))
+        self._rows: dict[tuple[str, str], Any] = {
+            (str(subject), row.name): row for subject, kind in NAMED.items() for row in kind.objects.all()
+        }
 
     def providers(self, entries: list[Entry] | None) -> None:
         stored = {row.name: row for row in Provider.objects.all()}
@@ -85,24 +94,26 @@ class _Planner:
         if entries is not None:
             for row in self._pruned(stored.values()):
                 self._models = {triple for triple in self._models if triple[0] != row.name}
+                del self._rows[(Subject.PROVIDER, row.name)]
                 self._step(REMOVE, f"provider {row.name}, with its keys and models", [], row)
 
     def groups(self, entries: list[Entry] | None) -> None:
         stored = {row.name: row for row in Group.objects.all()}
         for entry in entries or []:
             old = stored.pop(entry.name, None)
-            row = self._row(f"group {entry.name}", entry, old, Group())
+            row = self._rows[(Subject.GROUP, entry.name)] = self._row(f"group {entry.name}", entry, old, Group())
             if entry.grants is not None:
                 self._grants(entry, row, old)
         if entries is not None:
             for row in self._pruned(stored.values()):
                 self._step(REMOVE, f"group {row.name}", [], row)
+                del self._rows[(Subject.GROUP, row.name)]
 
     # Providers
 
     def _provider(self, entry: Entry, old: Provider | None) -> None:
         before = old.address if old else ""
-        row = self._row(f"provider {entry.name}", entry, old, Provider())
+        row = self._rows[(Subject.PROVIDER, entry.name)] = self._row(f"provider {entry.name}", entry, old, Provider())
         has_moved = old is not None and _origin(before) != _origin(row.address)
         self._keys(entry, row, has_moved=has_moved)
         stored = {(each.kind, each.name): each for each in row.models.all()} if old else {}
@@ -169,6 +180,77 @@ class _Planner:
         if not found:
             self.plan.problems.append(f"{grant.place}: there is no such model as {grant.name}")
         return found
+
+    # Limits
+
+    def limits(self, entries: list[Entry] | None) -> None:
+        limits = Limit.objects.select_related(*SUBJECT_COLUMNS.values())
+        stored = {row.name: row for row in limits.defer("notify_secret")}
+        for entry in entries or []:
+            self._limit(entry, stored.pop(entry.name, None))
+        for row in list(self._pruned(stored.values())) if entries is not None else []:
+            self._step(REMOVE, f"limit {row.name}", [], row)
+
+    def _limit(self, entry: Entry, old: Limit | None) -> None:
+        column = SUBJECT_COLUMNS.get(Subject(entry.values["subject"]))
+        whose = self._whose(entry, column) if column and entry.whose else None
+        if column and entry.whose and whose is None:
+            return
+        kept = None if old and self._counts_otherwise(old, entry, column, whose) else old
+        secret = self._limit_secret(entry, old)
+        row = kept or Limit()
+        lines = _write_to(row, entry)
+        if column:
+            setattr(row, column, whose)
+        if secret and secret != notices.readable_secret(old):
+            row.notify_secret = secret
+            lines.append("secret: replaced")
+        elif old and not kept:
+            row.notify_secret = notices.readable_secret(old)
+        if old and not kept:
+            self._step(REMOVE, f"limit {entry.name}, which counts something else from now on", [], old)
+        if lines or not kept:
+            self._step(CHANGE if kept else ADD, f"limit {entry.name}", lines if kept else [], row)
+
+    def _whose(self, entry: Entry, column: str) -> Any:
+        """The row that the limit is about; None: there is none."""
+        place, name = f"{entry.place}.{column}", entry.whose or ""
+        if column != SUBJECT_COLUMNS[Subject.KEY]:
+            row = self._rows.get((entry.values["subject"], name))
+            if row is None:
+                self.plan.problems.append(f"{place}: there is no such {column} as {name}")
+            return row
+        keys = list(ApiKey.objects.filter(Q(name=name) | Q(prefix=name))[:2])
+        if len(keys) != 1:
+            why = "several keys are called so" if keys else "there is no such key"
+            self._note(f"limit {entry.name} is left out, as {why}: {name}")
+        return keys[0] if len(keys) == 1 else None
+
+    def _counts_otherwise(self, old: Limit, entry: Entry, column: str | None, whose: Any) -> bool:
+        values = {name: entry.values[name] for name in COUNTED_BY if name in entry.values}
+        is_other = bool(column) and getattr(old, f"{column}_id") != (whose.pk if whose else None)
+        return is_other or any(getattr(old, name) != value for name, value in values.items())
+
+    def _limit_secret(self, entry: Entry, old: Limit | None) -> str:
+        """The secret to store; empty keeps what is stored."""
+        place, reference = f"{entry.place}.secret", entry.secret
+        secret = (self._resolve(reference) if reference else None) or ""
+        if reference and not secret and not references.is_reference(reference):
+            self.plan.problems.append(f"{place}: {references.FORM}")
+        elif secret:
+            self._check_secret(place, secret)
+        elif entry.values["notify_url"] and not (old and notices.has_secret(old)):
+            missing = self.plan.unset if reference else self.plan.problems
+            missing.append(f"{place}: {f'{reference} is not set' if reference else 'is missing'}")
+        elif reference:
+            self._note(f"{reference} is not set: limit {entry.name} keeps its stored secret")
+        return secret
+
+    def _check_secret(self, place: str, secret: str) -> None:
+        try:
+            notices.check_secret(secret)
+        except ValidationError as error:
+            self.plan.problems.append(f"{place}: {' '.join(error.messages)}")
 
     # Rows
 

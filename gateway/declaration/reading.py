@@ -8,10 +8,12 @@ from typing import Any
 import yaml
 from django.core.exceptions import ValidationError
 
-from accounts.models import Group
+from accounts.models import Group, Limit, Metric, Subject, Window
+from accounts.models.limits import SUBJECT_COLUMNS
 from gateway.declaration.errors import DeclarationError
 from gateway.declaration.export import VERSION
 from gateway.declaration.fields import Row, default, fields_of, read
+from gateway.notices import check_address
 from providers import catalog
 from providers.models import AIModel, Kind, Provider, ProviderKey
 
@@ -28,6 +30,7 @@ class Entry:
     keys: "list[Entry] | None" = None
     models: "list[Entry] | None" = None
     grants: "list[Grant] | None" = None
+    whose: str | None = None
 
     @property
     def name(self) -> str:
@@ -55,6 +58,7 @@ class Grant:
 class Declaration:
     providers: list[Entry] | None = None
     groups: list[Entry] | None = None
+    limits: list[Entry] | None = None
     problems: list[str] = field(default_factory=list)
 
 
@@ -101,16 +105,17 @@ class _Reader:
         self.problems: list[str] = []
 
     def document(self, document: Any) -> Declaration:
-        known = {"version", "providers", "groups"}
+        known = {"version", "providers", "groups", "limits"}
         if not self._is_object("the document", document) or not self._knows("", document, known):
             return Declaration()
         if document.get("version") != VERSION or document["version"] is True:
             self._add("version", f"must be {VERSION}")
         providers = self._rows(document, "providers", "", self._provider)
         groups = self._rows(document, "groups", "", self._group)
-        self._refuse_twins(providers, lambda entry: entry.name)
-        self._refuse_twins(groups, lambda entry: entry.name)
-        return Declaration(providers, groups)
+        limits = self._rows(document, "limits", "", self._limit)
+        for entries in (providers, groups, limits):
+            self._refuse_twins(entries, lambda entry: entry.name)
+        return Declaration(providers, groups, limits)
 
     # Rows
 
@@ -124,11 +129,14 @@ class _Reader:
 
     def _key(self, place: str, source: JSON) -> Entry:
         entry = self._entry(place, source, ProviderKey, {"secret"})
-        secret = source.get("secret")
-        if secret is not None and not isinstance(secret, str):
-            self._add(f"{place}.secret", "must be a text")
-        entry.secret = secret if isinstance(secret, str) else None
+        entry.secret = self._text(place, source, "secret")
         return entry
+
+    def _text(self, place: str, source: JSON, name: str) -> str | None:
+        text = source.get(name)
+        if text is not None and not isinstance(text, str):
+            self._add(f"{place}.{name}", "must be a text")
+        return text if isinstance(text, str) else None
 
     def _model(self, place: str, source: JSON) -> Entry:
         return self._entry(place, source, AIModel, set())
@@ -154,6 +162,25 @@ class _Reader:
         if source.get("kind", Kind.LLM) not in Kind.values:
             self._add(f"{place}.kind", f"must be one of {', '.join(Kind.values)}")
         return Grant(place, source["name"], source.get("provider"), source.get("kind"))
+
+    def _limit(self, place: str, source: JSON) -> Entry:
+        entry = self._entry(place, source, Limit, {*SUBJECT_COLUMNS.values(), "secret"})
+        if entry.values.get("metric") == Metric.PARALLEL:
+            entry.values["window"] = Window.TOTAL.value  # as the row itself has it
+        entry.secret = self._text(place, source, "secret")
+        own = SUBJECT_COLUMNS.get(entry.values.get("subject", Subject.EVERYONE))
+        entry.whose = self._text(place, source, own) if own else None
+        for other in set(SUBJECT_COLUMNS.values()) - {own}:
+            if source.get(other) is not None:
+                self._add(f"{place}.{other}", "is for a limit with that subject")
+        self._check_address(f"{place}.notify_url", entry.values.get("notify_url"))
+        return entry
+
+    def _check_address(self, place: str, url: Any) -> None:
+        try:
+            check_address(url or "http://nobody.invalid")
+        except ValidationError as error:
+            self._add(place, " ".join(error.messages))
 
     # Fields
 

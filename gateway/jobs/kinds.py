@@ -11,11 +11,11 @@ from accounts.services.principals import Principal
 from chat.services.bots import answers
 from common.jobs import Running
 from common.models import Job
-from gateway.jobs import checks, exports, imports
+from gateway.jobs import checks, exports, imports, notices
 
 JSON = dict[str, Any]
 
-# Two queues, as nobody in a chat waits until an import is over.
+# Two queues, as nobody in a chat waits until an import is over, nor does a notice of a limit.
 HEAVY, BOTS = "default", "bots"
 
 
@@ -50,7 +50,7 @@ class Kind:
 
 
 CHECK, IMPORT, CONFIG, CHARGES = "provider-check", "model-import", "config-export", "charges-export"
-ANSWER = "bot-answer"
+ANSWER, NOTICES = "bot-answer", "limit-notices"
 
 KINDS = {
     CHECK: Kind("Check of all providers", checks.check_providers, start=(Scope.RUNTIME_OPERATE,)),
@@ -72,6 +72,7 @@ KINDS = {
         file_type="text/csv",
     ),
     ANSWER: Kind("Answer of a bot", answers.answer, is_shown=False, queue=BOTS),
+    NOTICES: Kind("Notices of limits", notices.tell_due, is_shown=False, queue=BOTS),
 }
 SHOWN = [name for name, kind in KINDS.items() if kind.is_shown]
 

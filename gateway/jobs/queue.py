@@ -11,7 +11,8 @@ from django.db.models.functions import Now
 from django_tasks import task
 from django_tasks_db.models import DBTaskResult
 
-from chat.services import retention
+from accounts.services import limits, notices
+from chat.services import idempotency, retention
 from chat.services.bots import events as bot_events
 from common import jobs
 from common.models import Job, JobState
@@ -78,6 +79,9 @@ def tidy() -> None:
     _forget_hidden()
     bot_events.tidy()
     retention.tidy()
+    idempotency.tidy()
+    limits.prune()
+    notices.tidy()
     jobs.tidy()
     kept = Job.objects.unfinished().exclude(message=None).values("message")
     DBTaskResult.objects.exclude(id__in=kept).delete()

@@ -1,18 +1,21 @@
 """Starting a background task of each kind."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 from django.db import transaction
 
+from accounts.services import notices
 from accounts.services.principals import Principal
 from chat.models import Bot
 from chat.services.bots import events
 from chat.services.bots.platform import Message
 from common.models import Job
 from gateway.jobs import queue
-from gateway.jobs.kinds import ANSWER, CHARGES, CHECK, CONFIG, IMPORT, KINDS
+from gateway.jobs.kinds import ANSWER, CHARGES, CHECK, CONFIG, IMPORT, KINDS, NOTICES
+from gateway.jobs.queue import QueueFull
 from providers.models import Provider
 
 JSON = dict[str, Any]
@@ -52,6 +55,13 @@ def answer_event(*, bot: Bot, message: Message) -> None:
         if event is not None:
             label = f"{KINDS[ANSWER].title} on {bot.platform}"
             queue.start(kind=ANSWER, label=label, arguments={"event": event.pk}, made_by=f"bot {bot.name}")
+
+
+def tell_notices() -> None:
+    """One task for all notices of limits that are due. While one runs, what is left waits for the next look."""
+    if notices.due().exists():
+        with suppress(QueueFull):
+            queue.start(kind=NOTICES, label=KINDS[NOTICES].title, arguments={}, made_by="the gateway")
 
 
 def _start(kind: str, *, by: Principal, what: str = "", **arguments: Any) -> Job:

@@ -1,5 +1,5 @@
 """The process that does the tasks. While there is none it reads one row a second, another one four times a second for
-the bots, and writes nothing.
+the bots, one every two seconds for notices of limits, and writes nothing.
 
 The queue's own worker claims and calls; it is woken only when something waits, since it would take SQLite's lock on
 every look, and knows nothing of workers that died.
@@ -18,7 +18,7 @@ from django_tasks_db.management.commands.db_worker import Worker as QueueWorker
 from django_tasks_db.models import DBTaskResult
 
 from common.database import use_own_connection
-from gateway.jobs import queue, runner
+from gateway.jobs import queue, runner, starting
 from gateway.jobs.kinds import BOTS
 
 logger = logging.getLogger(__name__)
@@ -27,6 +27,7 @@ POLL_SECONDS = 1
 BOTS_POLL_SECONDS = 0.25  # somebody is looking at the chat
 BOTS_AT_ONCE = 4
 RECOVER_SECONDS = 10
+NOTICE_SECONDS = 2
 TIDY_SECONDS = 3600
 END_SECONDS = 4
 AWAY_SECONDS = 5  # between two tries while the database does not answer
@@ -60,6 +61,7 @@ class BotWorkers:
 
     def __init__(self) -> None:
         self.look_out = threading.Lock()
+        self.next_notices = 0.0
         self.workers = [queue_worker(only=BOTS) for _ in range(BOTS_AT_ONCE)]
         self.threads = [threading.Thread(target=self._run, args=(each,), name="bots") for each in self.workers]
 
@@ -96,10 +98,18 @@ class BotWorkers:
     def _wait(self) -> bool:
         with self.look_out:
             while not runner.stop.is_asked:
+                self._look_for_notices()
                 if DBTaskResult.objects.ready().filter(queue_name=BOTS).exists():
                     return True
                 time.sleep(BOTS_POLL_SECONDS)
         return False
+
+    def _look_for_notices(self) -> None:
+        """Here, as the other loop looks at nothing while it imports models, say."""
+        now = time.monotonic()
+        if now >= self.next_notices:
+            starting.tell_notices()
+            self.next_notices = now + NOTICE_SECONDS
 
 
 class Worker:

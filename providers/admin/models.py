@@ -3,15 +3,18 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils import timezone
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
 
 from common.console import ConsoleAdmin, display, money
+from common.money import to_usd
 from providers.admin.forms import shorten
+from providers.admin.prices import ModelPriceInline
 from providers.models import AIModel
+from providers.services import price_sync, pricing
 
 SHARED = "Models of the same name share its calls: lower priority values first, then as the strategy says."
 
@@ -21,11 +24,11 @@ class PricedFilter(admin.SimpleListFilter):
     parameter_name = "priced"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("yes", "Priced"), ("no", "Unpriced: calls cost nothing here")]
+        return [("yes", "Priced"), ("no", "Unpriced: calls are counted, not charged")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[AIModel]) -> QuerySet[AIModel]:
-        unpriced = Q(price_in=None) | Q(price_out=None)
-        chosen = {"yes": queryset.exclude(unpriced), "no": queryset.filter(unpriced)}
+        unpriced = AIModel.objects.unpriced().order_by().values("pk")
+        chosen = {"yes": queryset.exclude(pk__in=unpriced), "no": queryset.filter(pk__in=unpriced)}
         return chosen.get(self.value() or "", queryset)
 
 
@@ -46,8 +49,9 @@ class AIModelAdmin(ConsoleAdmin):
         (
             "Prices",
             {
-                "fields": (("price_in", "price_out"), ("price_cached_read", "price_cached_write")),
-                "description": "USD per million tokens. Without the first two, calls are counted but not charged.",
+                "fields": (("price_in", "price_out"), ("price_cached_read", "price_cached_write"), "follows_list"),
+                "description": "USD per million tokens; 0 marks a model as free. Without the first two its calls are "
+                "counted and not charged, and the dashboard warns. Tiers, dates and rarer prices stand below.",
             },
         ),
         ("Routing", {"fields": (("weight", "priority"), ("strategy", "unknown_params")), "description": SHARED}),
@@ -95,13 +99,26 @@ class AIModelAdmin(ConsoleAdmin):
 
     @display(description="in / out per million")
     def prices(self, model: AIModel) -> str:
-        if not model.is_priced:
+        """Those that hold now."""
+        tiers = pricing.tiers_at(model=model, moment=timezone.now())
+        price_in, price_out = (None if price is None else to_usd(price) for price in tiers[0].four[:2])
+        if price_in is None or price_out is None:
             return render_to_string("unfold/helpers/label.html", {"text": "unpriced", "type": "warning"})
-        return f"{money(model.price_in)} / {money(model.price_out)}"
+        if not (price_in or price_out) and pricing.is_plain(tiers):
+            return render_to_string("unfold/helpers/label.html", {"text": "free", "type": "info"})
+        return f"{money(price_in)} / {money(price_out)}" + ("" if pricing.is_plain(tiers) else " …")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AIModel]:
         models: QuerySet[AIModel] = super().get_queryset(request)
-        return models.prefetch_related("rests")
+        return models.prefetch_related("rests", "price_list")
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        price_sync.mirror(form.instance)
+
+    def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
+        """A model that is just being made has the prices of its own fields."""
+        return [ModelPriceInline] if obj else []
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change=change, **kwargs)

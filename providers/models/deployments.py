@@ -9,7 +9,7 @@ from django.db import models, transaction
 from common.fields import SentJSON
 from common.models import ConfigQuerySet, ConfigRow
 from providers import catalog, policies, sensitive
-from providers.models.prices import PRICE_FIELDS, never_negative, note_change, price, prices_in
+from providers.models.prices import PRICE_FIELDS, ModelPrice, never_negative, note_change, price, prices_in
 from providers.models.providers import MASKED, Provider, metadata
 from providers.policies import ReasoningEffort
 
@@ -54,6 +54,13 @@ class AIModelQuerySet(ConfigQuerySet["AIModel"]):
     def routable(self) -> "AIModelQuerySet":
         """Those that calls may be sent to."""
         return self.filter(is_enabled=True, provider__is_enabled=True)
+
+    def unpriced(self) -> "AIModelQuerySet":
+        """Those whose calls are counted and cost nothing because nobody said what they cost. 0 is a price."""
+        listed = ModelPrice.objects.filter(above_tokens=0, price_in__isnull=False, price_out__isnull=False)
+        unpriced = self.filter(models.Q(price_in=None) | models.Q(price_out=None))
+        routers = [vendor.name for vendor in catalog.VENDORS.values() if vendor.is_router]
+        return unpriced.exclude(pk__in=listed.order_by().values("model")).exclude(provider__requester__in=routers)
 
 
 def _names(verbose_name: str, help_text: str) -> "models.JSONField[list[str], list[str]]":

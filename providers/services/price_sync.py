@@ -120,3 +120,12 @@ def complete(models: Iterable[AIModel]) -> None:
     for model in models:
         if found := list(_changes(model)):
             _write(model, found, timezone.now())
+
+
+def mirror(model: AIModel) -> None:
+    """Put the base prices that hold now into the model's own columns, after its list was edited."""
+    fresh = AIModel.objects.prefetch_related("price_list").get(pk=model.pk)
+    current = _standing(fresh)[0]
+    prices = {name: current.get(name) for name in PRICE_FIELDS}
+    if prices != prices_in(fresh):
+        AIModel.objects.filter(pk=model.pk).update(**prices)

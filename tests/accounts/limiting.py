@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from accounts.models import LimitCounter, Outcome, Subject, UsageSource, Worker
+from accounts.models import Limit, LimitCounter, Outcome, Subject, UsageSource, Worker
 from accounts.models.limits import NO_START
 from accounts.services.keys import IssuedKey
 from accounts.services.ledger.batch import Batch
@@ -94,5 +94,6 @@ def option(book: Book, provider_id: int, name: str = "m", *, is_first: bool = Tr
 
 def counts(**filters: Any) -> list[tuple[int, int]]:
     """(used, held) of all counters, in the order of their windows."""
-    rows = LimitCounter.objects.filter(**filters).exclude(starts_at=NO_START, used=0, held=0, limit__is_sliding=True)
+    sliding = Limit.objects.filter(is_sliding=True).values("pk")  # whose first rows are for locking alone
+    rows = LimitCounter.objects.filter(**filters).exclude(starts_at=NO_START, limit_id__in=sliding)
     return list(rows.order_by("starts_at", "member").values_list("used", "held"))

@@ -267,5 +267,23 @@ def _call(asked: Admission) -> None:
     ledger.writer().settle(done(asked, 20))
 
 
+def test_keys_that_pay_for_each_other_never_wait_for_each_other(key: IssuedKey, deployment: Deployment) -> None:
+    """The rows of both are locked in one order, as the ledger's batches lock them."""
+    other = factories.key(month_quota=Decimal(0), balance=Decimal(1))
+    version = ConfigVersion.current()
+    sides = ((key, other), (other, key))
+
+    def work(number: int) -> Any:
+        paid, payer = sides[number % 2]
+        if number % 4 < 2:
+            fresh = ApiKey.objects.get(pk=paid.key.pk)
+            return payments.recharge(key=fresh, amount=Decimal("0.01"), by=Maker(key=payer.key))
+        return _call(admission(paid, deployment, config_version=version, output_bound=20))
+
+    at_once(work, 40)
+    assert balance_of(key) == balance_of(other) == 1 + 10 * Decimal("0.01") - 10 * Decimal("0.02")
+    assert audit() == []
+
+
 def test_keys_recharge_is_the_same(key: IssuedKey) -> None:
     assert keys.recharge is payments.recharge

@@ -248,6 +248,16 @@ def test_only_the_period_and_the_model_that_are_named(
     assert Charge.objects.exclude(corrects=None).count() == 1
 
 
+def test_a_guess_that_may_still_be_put_right_is_left_alone(
+    api: Api, model: AIModel, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call(api)
+    Charge.objects.update(outcome="server_stopped")
+    with pytest.raises(CommandError, match="No settled call"):
+        rerate(capsys)
+    Charge.objects.update(outcome="ok")
+
+
 def test_an_edit_of_a_price_changes_nothing_of_what_was_charged_before(
     api: Api,
     model: AIModel,
@@ -270,3 +280,17 @@ def test_an_edit_of_a_price_changes_nothing_of_what_was_charged_before(
 def test_a_period_that_makes_no_sense_is_told(database: None, arguments: tuple[str, ...], problem: str) -> None:
     with pytest.raises(CommandError, match=problem):
         call_command("rerate", *arguments)
+
+
+def test_the_audit_finds_a_token_in_two_buckets_and_a_correction_that_is_off(
+    api: Api, model: AIModel, capsys: pytest.CaptureFixture[str]
+) -> None:
+    charge = call(api)
+    Charge.objects.update(buckets=[["audio_in", 7, 10**10], ["image_in", 7, 10**10]])
+    assert [each.rule for each in audit()] == ["no token is in two buckets"]
+    Charge.objects.update(buckets=[])
+    reprice(model, price_in=2, price_out=2)
+    rerate(capsys, "--yes")
+    Charge.objects.filter(corrects=charge).update(price_in=3)
+    assert [each.rule for each in audit()] == ["fee + shortfall, corrections included = tokens x the last prices"]
+    Charge.objects.filter(corrects=charge).update(price_in=2)

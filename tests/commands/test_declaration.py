@@ -41,7 +41,7 @@ def rich() -> None:
     alone = factories.model(second, "m0")
     factories.group(alone, name="some of a name")
     factories.group(alone, AIModel.objects.get(provider=first, name="m0"), name="all of a name")
-    factories.group(name="empty")
+    factories.group(name="empty", price_ratio=Decimal("1.25"))
 
 
 OTHER: dict[type[models.Field], Any] = {

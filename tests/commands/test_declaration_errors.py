@@ -11,7 +11,7 @@ WRONG = [
     ("[]", "the document: must be an object"),
     ("{}", "version: must be 1"),
     ("{version: 2}", "version: must be 1"),
-    ("{version: 1, provider: []}", "provider: is no field here; there are groups, providers, version"),
+    ("{version: 1, provider: []}", "provider: is no field here; there are groups, limits, providers, version"),
     ("{version: 1, providers: {}}", "providers: must be a list"),
     ("{version: 1, providers: [x]}", "providers[0]: must be an object"),
     (

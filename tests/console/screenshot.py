@@ -19,6 +19,7 @@ from django.db import connection  # noqa: E402
 from django.test.testcases import LiveServerThread, _StaticFilesHandler  # noqa: E402
 from django.test.utils import setup_test_environment  # noqa: E402
 from django.urls import reverse  # noqa: E402
+from django.utils import timezone  # noqa: E402
 from playwright.sync_api import Browser  # noqa: E402
 
 from accounts.models import ApiKey, Charge, User  # noqa: E402
@@ -95,6 +96,10 @@ def _paths() -> dict[str, str]:
     rows_ |= {"providers_aimodel": AIModel, "chat_thread": Thread, "accounts_user": User, "chat_bot": Bot}
     return {
         "dashboard": "/admin/",
+        "spend": "/admin/spend/",
+        "spend-days": "/admin/spend/?by=day",
+        "invoices": f"/admin/invoices/?month={timezone.localdate():%Y-%m}",
+        "invoice": f"/admin/invoices/{ApiKey.objects.get(name='intern').pk}/{timezone.localdate():%Y-%m}/",
         "docs": "/api/docs/",
         "revoke": reverse("admin:accounts_apikey_revoke", args=[ApiKey.objects.last().pk]),
         **{f"list-{name}": reverse(f"admin:{name}_changelist") for name in lists},

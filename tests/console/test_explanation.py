@@ -11,6 +11,8 @@ from django.urls import reverse
 
 from accounts.models import ApiKey, Charge, Outcome, State, UsageSource
 from accounts.services import explanations, payments
+from accounts.services.ledger import corrections
+from accounts.services.ledger.corrections import Rating
 from accounts.services.ledger.types import Tokens
 from accounts.services.payments import Maker
 from providers.models import AIModel
@@ -234,7 +236,8 @@ def test_each_limit_is_told_before_and_after(console: Client) -> None:
     figures = [cells[0] for cells in page.row("team a day")]
     assert figures == ["$5.00", "$1.00", "$0.20", "$0.03", "$0.0014", "$1.0014"]
     assert [cells[0] for cells in page.row("bursts (alice@example.com)")] == ["1,200", "7", "2", "1", "1", "–"]
-    assert "requests sliding minute, warn" in page.text
+    assert "Requests, a sliding minute: warn." in page.text
+    assert "Cost in USD, a day: refuse calls beyond it." in page.text
 
 
 def test_a_limit_of_a_place_that_did_not_serve_says_so() -> None:
@@ -257,8 +260,8 @@ def test_refunds_and_their_corrections_stand_on_the_page(console: Client) -> Non
     refund = payments.refund(charge=charge, amount=Decimal("0.004"), note="was slow", by=Maker(name="boss"))
     payments.correct(key=charge.key, amount=Decimal("-0.001"), note="too much", corrects=refund)
     page = page_of(console, charge)
-    assert [cells[0] for cells in page.row("Refund")][1:] == ["boss", "$0.004"]
-    assert [cells[0] for cells in page.row("Correction")][1:] == ["–", "-$0.001"]
+    assert [cells[0] for cells in page.row("Refund")][::2] == ["boss", "$0.004"]
+    assert [cells[0] for cells in page.row("Correction")][::2] == ["–", "-$0.001"]
     assert "was slow" in page.text and "too much" in page.text
     compute_by_hand(read(page), charge)  # what was charged stays what it was
 
@@ -278,4 +281,20 @@ def test_another_system_s_sums_are_taken_on_trust(console: Client) -> None:
     charge.save()
     page = page_of(console, charge)
     assert "another system's books" in page.text
+    assert "does not add up" not in page.text
+
+
+def test_a_call_rated_anew_and_what_that_changed_are_told(console: Client) -> None:
+    charge = charged.plain()
+    rating = Rating(charged.prices("5", "10"))
+    (correction,) = corrections.correct(charge.key_id, {charge.pk: rating})
+    page = page_of(console, charge)
+    compute_by_hand(read(page), charge)  # what was charged first stays what it was
+    assert [cells[0] for cells in page.row("Rated anew")][-1] == "$0.003085"
+    page = page_of(console, correction)
+    told = read(page)
+    assert told.cost == 1234 * Decimal(5) / 1_000_000 + 567 * Decimal(10) / 1_000_000
+    assert told.fee == told.cost - charge.fee
+    assert f"rates {charge.request_id} anew" in page.text
+    assert "less what was charged for the call before" in page.text
     assert "does not add up" not in page.text

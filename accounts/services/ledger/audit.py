@@ -147,9 +147,12 @@ def _computed(rule: str, query: str) -> Iterator[Break]:
             for row_id, found, *rest in rows:
                 *numbers, buckets = rest
                 apart = () if buckets == "[]" else tuple(orjson.loads(buckets))
-                cost = replace(Tokens(*numbers[:5]), apart=apart).cost(Prices(*numbers[5:]))
+                tokens = replace(Tokens(*numbers[:5]), apart=apart)
+                cost = tokens.cost(Prices(*numbers[5:]))
                 if cost != found:
                     yield Break(rule, row_id, int(found), cost)
+                if apart and tokens.counted_twice:
+                    yield Break("no token is in two buckets", row_id, tokens.counted_twice, 0)
 
 
 def _days() -> Iterator[Break]:

@@ -55,6 +55,15 @@ class Tokens:
     def prompt(self) -> int:
         return self.input + self.cached_read + self.cached_write
 
+    @property
+    def counted_twice(self) -> int:
+        """By how much the parts of a sort are more than all of it; 0 in a sound charge."""
+        sums = {whole: 0 for whole in WHOLES.values() if whole}
+        for name, count, _ in self.apart:
+            if whole := WHOLES[name]:
+                sums[whole] += count
+        return sum(max(total - getattr(self, whole), 0) for whole, total in sums.items())
+
     def cost(self, prices: Prices) -> int:
         """In units. A cached token without a price of its own costs what an input token costs."""
         price_in = prices.input or 0

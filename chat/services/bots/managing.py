@@ -13,7 +13,7 @@ from chat.errors import BotExists
 from chat.models import Bot, BotPlatform
 from chat.services.bots.platform import Field, Platform
 from chat.services.bots.platforms import PLATFORMS
-from chat.services.bots.webhook import key_bytes
+from common.webhooks import key_bytes
 from providers.models import check_base_url
 from providers.sensitive import MASK, is_sensitive
 from providers.services.providers import check_egress

@@ -1,8 +1,5 @@
 """Any program that signs as www.standardwebhooks.com says: its questions come in, answers go to its own address."""
 
-import base64
-import binascii
-import hmac
 import time
 from typing import Any
 
@@ -22,11 +19,10 @@ from chat.services.bots.platform import (
     key_in,
     text_in,
 )
+from common.webhooks import key_bytes, signature
 
 JSON = dict[str, Any]
 
-START = "whsec_"
-LEAST_BYTES = 16
 ACCEPTED = range(200, 300)
 ANSWER = frozenset({"reply_to", "is_final"})  # what no question has
 
@@ -62,8 +58,7 @@ class Webhook(Platform):
         key = key_bytes(str(self.settings["signingSecret"]))
         if key is None:
             raise Forged("The bot's signing secret is not valid.")
-        digest = hmac.digest(key, f"{id}.{timestamp}.".encode() + content, "sha256")
-        return f"v1,{base64.b64encode(digest).decode()}"
+        return signature(key, id, timestamp, content)
 
     def start(self, message: Message, request_id: str) -> str:
         return message.key
@@ -82,12 +77,3 @@ class Webhook(Platform):
         answer = outgoing.send_bytes(self.setting("replyURL"), headers, content)
         if answer.status not in ACCEPTED:
             raise answer.failure(f"The receiver of answers refused (status {answer.status}).")
-
-
-def key_bytes(secret: str) -> bytes | None:
-    """None: it is no secret of that form, or too short."""
-    try:
-        key = base64.b64decode(secret.removeprefix(START), validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    return key if len(key) >= LEAST_BYTES else None

@@ -1,14 +1,18 @@
 from argparse import ArgumentTypeError
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
 
 from accounts.models import Action, Group, Limit, Metric, Subject, Window
 from accounts.models.limits import usual_thresholds
-from accounts.services import limits
+from accounts.services import limits, notices
 from common.money import show, to_units
+from gateway.declaration import references
 from gateway.management.base import GatewayCommand, amount, find_key
+from gateway.notices import check_address
 from providers.models import Provider
 
 EACH = "each"
@@ -37,11 +41,13 @@ class Command(GatewayCommand):
             "--thresholds", nargs="*", type=percent, metavar="PERCENT", help="When somebody is told. Default: 80 100."
         )
         parser.add_argument("--notify-url", default="", help="A webhook that is told.")
+        parser.add_argument("--notify-secret", default="", help="What signs its messages, as env:NAME or file:/path.")
         parser.add_argument("--notify-email", default="", help="An address that is told.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         metric = options["metric"]
         thresholds = options["thresholds"]
+        secret = _secret(options)
         limit = limits.put(
             name=options["name"],
             **_whose(options),
@@ -54,6 +60,9 @@ class Command(GatewayCommand):
             notify_url=options["notify_url"],
             notify_email=options["notify_email"],
         )
+        if secret != notices.readable_secret(limit):
+            limit.notify_secret = secret
+            limit.save()
         self.show(options, _describe(limit))
 
 
@@ -61,6 +70,24 @@ def percent(text: str) -> int:
     if not text.isdecimal():
         raise ArgumentTypeError(f"{text!r} is no whole number of per cent.")
     return int(text)
+
+
+def _secret(options: dict[str, Any]) -> str:
+    """What is to sign messages to the webhook: the one that is given, else the stored one."""
+    if not options["notify_url"]:
+        return ""
+    _check("notify_url", check_address, options["notify_url"])
+    stored = notices.readable_secret(Limit.objects.filter(name=options["name"]).defer("notify_secret").first())
+    secret = (references.resolve(options["notify_secret"]) or "") if options["notify_secret"] else stored
+    _check("notify_secret", notices.check_secret, secret)
+    return secret
+
+
+def _check(option: str, check: Callable[[str], None], value: str) -> None:
+    try:
+        check(value)
+    except ValidationError as error:
+        raise ValidationError({option: error.messages}) from error
 
 
 def _count(most: Decimal) -> int:

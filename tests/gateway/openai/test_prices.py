@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from accounts.models import ApiKey, Charge
 from accounts.services.ledger.audit import audit
-from chat.services import tokenizing
+from chat.services import bounds, tokenizing
 from common.money import to_units
 from providers.models import AIModel, ModelPrice
 from tests import factories
@@ -83,6 +83,13 @@ def test_the_hold_covers_the_dearest_part_and_the_request(api: Api, parts: AIMod
     charge = charged(api, max_tokens=10)
     assert charge.hold == cost((charge.prompt_bound, "40"), (10, "3")) + Decimal("0.01")
     assert charge.fee <= charge.hold
+
+
+@pytest.mark.parametrize(
+    ("documents", "searches"), [([], 1), (["a"] * 100, 1), (["a"] * 101, 2), (["a" * 500] * 100, 2), (None, 1)]
+)
+def test_a_hold_covers_all_searches_of_a_reranker(documents: Any, searches: int) -> None:
+    assert bounds.requests_bound({"query": "q", "documents": documents}) == searches
 
 
 def test_a_request_price_leaves_less_for_the_answer(api: Api, parts: AIModel) -> None:

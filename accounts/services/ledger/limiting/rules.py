@@ -78,7 +78,7 @@ def load_book() -> Book:
     """Read all limits that are switched on."""
     named: dict[tuple[str, str], list[Rule]] = {}
     each: dict[str, list[Rule]] = {}
-    for limit in Limit.objects.filter(is_enabled=True).order_by("id"):
+    for limit in Limit.objects.filter(is_enabled=True).defer("notify_secret").order_by("id"):
         who = _whom(limit)
         rules = named.setdefault((limit.subject, who), []) if who else each.setdefault(limit.subject, [])
         rules.append(rule_of(limit))

@@ -30,6 +30,7 @@ IN_WINDOW = {
     Window.DAY: " a day",
     Window.WEEK: " a week",
     Window.MONTH: " a month",
+    Window.TOTAL: " in total",
 }
 SHORT = frozenset({Window.SECOND, Window.MINUTE, Window.HOUR})  # who is refused may wait for these to turn
 COUNTED_WHILE_HELD = frozenset({Metric.REQUESTS, Metric.PARALLEL})  # what is held of them is as good as used
@@ -57,8 +58,9 @@ def refusal(claim: Claim, counters: Counters, need: int) -> LimitReached:
     is_too_large = need > rule.most
     wait = None if is_too_large else _wait(claim, counters, need)
     asked = "" if need == 1 else f", and this call may use {amount(rule, need)}"
+    per = " at a time" if rule.metric == Metric.PARALLEL else IN_WINDOW[Window(rule.window)]
     message = (
-        f"The limit `{rule.name}` allows {amount(rule, rule.most)}{IN_WINDOW.get(Window(rule.window), '')}; "
+        f"The limit `{rule.name}` allows {amount(rule, rule.most)}{per}; "
         f"left: {amount(rule, left)}{asked}. {_what_to_do(rule, wait, is_too_large, counters.clock.now)}"
     )
     is_budget = rule.metric == Metric.COST and rule.window not in SHORT
@@ -86,6 +88,8 @@ def _wait(claim: Claim, counters: Counters, need: int) -> float | None:
 
 
 def _what_to_do(rule: Rule, wait: float | None, is_too_large: bool, now: datetime) -> str:
+    if not rule.most:
+        return "It lets nothing in: ask whoever runs this gateway."
     if is_too_large:
         return "A call of this size never fits in it: send less, or ask for a shorter answer."
     if rule.metric == Metric.PARALLEL:
