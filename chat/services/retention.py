@@ -11,8 +11,10 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
+from accounts.models import Charge
 from chat.models import ThreadBody
 from chat.services import partitions
 
@@ -28,12 +30,17 @@ class Pruned:
     bodies: int
 
 
+def kept_since() -> datetime | None:
+    """What was said before this is removed; None: it is kept for ever."""
+    return timezone.now() - timedelta(days=settings.HISTORY_DAYS) if settings.HISTORY_DAYS else None
+
+
 def tidy() -> Pruned:
     """Now and then: make the months to come, and remove what has been kept for HISTORY_DAYS."""
     partitions.make_ahead()
-    if not settings.HISTORY_DAYS:
+    before = kept_since()
+    if before is None:
         return Pruned(0, 0)
-    before = timezone.now() - timedelta(days=settings.HISTORY_DAYS)
     months = sum(1 for _ in partitions.drop_before(before))
     return Pruned(months, 0 if partitions.exist() and not _has_rest() else _remove(before))
 
@@ -60,14 +67,23 @@ def _remove(before: datetime) -> int:
 
 
 def _old(before: datetime) -> Iterator[list[int]]:
-    """The first rows, a few at a time, until there are some of which none is old: their order is that of their calls.
-    Reads no index beside that of the key, so that a call has none to write."""
+    """The first rows, a few at a time, until there are some of which none is old: their order is that of their calls,
+    unless they were moved in. Reads no index beside that of the key, so that a call has none to write."""
     last = 0
     while True:
         rows = ThreadBody.objects.filter(pk__gt=last).order_by("pk").values_list("pk", "created_at")[:AT_ONCE]
         found = list(rows)
         old = [pk for pk, created_at in found if created_at < before]
         if not old:
-            return
+            break
         yield old
         last = found[-1][0]
+    yield from _out_of_order(before, last)
+
+
+def _out_of_order(before: datetime, last: int) -> Iterator[list[int]]:
+    """What was moved in stands among younger rows with the times that it had elsewhere, as its charges do."""
+    bodies = ThreadBody.objects.filter(pk=OuterRef("pk"), created_at__lt=before)
+    charges = Charge.objects.order_by().filter(Exists(bodies), pk__gt=last, created_at__lt=before)
+    while found := list(charges.values_list("pk", flat=True)[:AT_ONCE]):
+        yield found

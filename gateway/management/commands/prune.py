@@ -1,9 +1,7 @@
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
-from django.utils import timezone
 
 from chat.services import retention
 from gateway.management.base import GatewayCommand, moment
@@ -27,6 +25,7 @@ class Command(GatewayCommand):
 
 
 def _horizon() -> datetime:
-    if not settings.HISTORY_DAYS:
+    before = retention.kept_since()
+    if before is None:
         raise CommandError("HISTORY_DAYS is not set: say --before when what was said is to go.")
-    return timezone.now() - timedelta(days=settings.HISTORY_DAYS)
+    return before
