@@ -51,12 +51,17 @@ def add(database: BaseDatabaseWrapper, charge_ids: Sequence[int], moment: dateti
         _upsert(database, timezone.localtime(moment).date(), charge_ids, sign="")
 
 
+def add_each(database: BaseDatabaseWrapper, charge_ids: Sequence[int]) -> None:
+    """Count these charges, each in the day that it was over. In the transaction that wrote them, with their keys
+    locked."""
+    for day, ids in sorted(_by_day(database, charge_ids).items()):
+        _upsert(database, day, ids, sign="")
+
+
 def take_back(database: BaseDatabaseWrapper, charge_ids: Sequence[int]) -> None:
     """Count these charges no more, wherever they were counted. Before they change, in the same transaction, with their
     keys locked; `add` them anew afterwards."""
-    if not charge_ids:
-        return
-    for day, ids in _by_day(database, charge_ids).items():
+    for day, ids in sorted(_by_day(database, charge_ids).items()):
         _upsert(database, day, ids, sign="-")
         with database.cursor() as cursor:
             cursor.execute(f"DELETE FROM {DAYS} WHERE day = %s AND {_NOTHING}", [_date(database, day)])
@@ -64,6 +69,8 @@ def take_back(database: BaseDatabaseWrapper, charge_ids: Sequence[int]) -> None:
 
 def _by_day(database: BaseDatabaseWrapper, charge_ids: Sequence[int]) -> dict[date, list[int]]:
     days: dict[date, list[int]] = defaultdict(list)
+    if not charge_ids:
+        return days
     with database.cursor() as cursor:
         cursor.execute(f"SELECT id, settled_at FROM {CHARGES} WHERE id IN ({_places(charge_ids)})", charge_ids)
         for id, settled_at in cursor.fetchall():

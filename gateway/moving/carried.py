@@ -9,15 +9,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Q
 
 from accounts.models import Charge, Outcome, State, UsageSource
+from accounts.services import rollups
 from accounts.services.ledger.sql import Update, run_many
 from common.money import to_units, to_usd
-from gateway.moving.move import Move
+from gateway.moving.move import Move, lock_keys
 
 ENDPOINT = "carried"
+KEYS_AT_ONCE = 500
 UPDATE_CHARGE = Update(Charge._meta.db_table, ("updated_at", "fee", "quota_fee", "balance_fee"))
 Place = tuple[int, date | None]  # a key's id there, and a month; None: before all months that are told apart
 
@@ -83,11 +85,14 @@ class Rests:
         return Taken(quota + fee - part, balance, None)
 
     def store(self, now: datetime) -> None:
-        """Write what changed."""
+        """Write what changed, and count it anew in its days. The keys are locked."""
         moment = connection.ops.adapt_datetimefield_value(now)
-        changed = (rest for rest in self.found.values() if rest.has_changed and rest.charge_id)
+        changed = [rest for rest in self.found.values() if rest.has_changed and rest.charge_id]
         rows = [(moment, rest.fee, rest.quota, rest.balance, rest.charge_id) for rest in changed]
+        ids = [rest.charge_id for rest in changed]
+        rollups.take_back(connection, ids)
         run_many(connection, UPDATE_CHARGE, rows)
+        rollups.add_each(connection, ids)
 
 
 def name_of(key: int, month: date | None) -> str:
@@ -127,4 +132,15 @@ def of_source(move: Move) -> Q:
 
 def forget_empty(move: Move) -> None:
     """Once all threads are here, a carried charge of nothing stands for nothing."""
-    Charge.objects.filter(of_source(move), endpoint=ENDPOINT, fee=0).delete()
+    keys = sorted(filter(None, move.keys.values()))
+    for start in range(0, len(keys), KEYS_AT_ONCE):
+        _forget_empty(move, keys[start : start + KEYS_AT_ONCE])
+
+
+@transaction.atomic
+def _forget_empty(move: Move, keys: list[int]) -> None:
+    lock_keys(keys)
+    empty = Charge.objects.order_by().filter(of_source(move), key__in=keys, endpoint=ENDPOINT, fee=0)
+    ids = list(empty.values_list("pk", flat=True))
+    rollups.take_back(connection, ids)
+    Charge.objects.filter(pk__in=ids).delete()

@@ -5,10 +5,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from django.conf import settings
+from django.db import connection
 from django.db.models import Sum
 from django.db.models.functions import Left
 
-from accounts.models import ApiKey, Charge, Payment
+from accounts.models import ApiKey, Charge, Payment, PaymentKind
+from accounts.services import rollups
 from common.money import show, to_units, to_usd
 from gateway.moving import carried
 from gateway.moving.books import Books, Counters, Target, entries
@@ -162,7 +164,9 @@ def _tell(move: Move, each: Draft, before: Counters) -> None:
 def write(move: Move, found: Sequence[Draft]) -> None:
     """Payments, carried charges and counters, within the caller's transaction. New keys were stored with theirs."""
     create_with_times([payment for each in found for payment in _payments(move, each)])
-    create_with_times([charge for each in found for charge in _new_charges(move, each)])
+    charges = [charge for each in found for charge in _new_charges(move, each)]
+    create_with_times(charges)
+    rollups.add_each(connection, [charge.pk for charge in charges])
     Rests({place: rest for each in found for place, rest in _rests(each)}).store(move.now)
     for each in found:
         if not each.is_new and each.entries.counters != _counters(each):
@@ -173,7 +177,8 @@ def _payments(move: Move, each: Draft) -> list[Payment]:
     payments = list(each.payments)
     if correction := each.entries.correction:
         note = _note(move, "correction, as payments and calls don't come to the balance")
-        payments.append(Payment(amount=to_usd(correction), note=note, created_at=move.now, updated_at=move.now))
+        times = {"created_at": move.now, "updated_at": move.now}
+        payments.append(Payment(kind=PaymentKind.CORRECTION, amount=to_usd(correction), note=note, **times))
     for payment in payments:
         payment.key_id = each.key.pk
     return payments

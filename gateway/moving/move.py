@@ -12,12 +12,15 @@ from django.db import connection
 from django.db.models import Model
 from django.utils import timezone
 
+from accounts.models import ApiKey
 from accounts.services.ledger.decisions import first_of_month
 from common.money import DECIMALS
 from gateway.moving.progress import Progress
 from gateway.moving.report import Report
 from gateway.moving.source import Source
 
+# What lies before this, or after now, was never the time of a call: no vendor's API for language models is older.
+EARLIEST, LATEST = datetime(2020, 1, 1), datetime(9999, 1, 1)
 NAMESPACE = UUID("0f7b6a0e-53a1-4c53-9d53-3a5e1c6c2f4b")  # of all rows that were moved in
 
 
@@ -42,10 +45,11 @@ class Move:
         return uuid5(NAMESPACE, f"{self.source.name}/{table}/{name}")
 
     def moment(self, value: datetime | None) -> datetime | None:
-        """A time that was stored without a zone."""
-        if value is None:
+        """A time that was stored without a zone; None for one that can't be."""
+        if value is None or not EARLIEST <= value.replace(tzinfo=None) < LATEST:
             return None
-        return (value if value.tzinfo else value.replace(tzinfo=self.zone)).astimezone(UTC)
+        found = (value if value.tzinfo else value.replace(tzinfo=self.zone)).astimezone(UTC)
+        return found if found <= self.now else None
 
     def month(self, moment: datetime) -> date:
         """The month whose quota pays at that moment."""
@@ -57,6 +61,11 @@ def whole_units(value: Decimal | None) -> int | None:
     if value is None:
         return 0
     return int(value.scaleb(DECIMALS)) if value.is_finite() else None
+
+
+def lock_keys(ids: Iterable[int]) -> None:
+    """As whoever writes their money or days of spend does: until the transaction ends, calls of these keys wait."""
+    list(ApiKey.objects.select_for_update().filter(pk__in=list(ids)).order_by("pk").values_list("pk", flat=True))
 
 
 def stored_uuid(value: UUID) -> Any:

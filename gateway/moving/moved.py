@@ -8,6 +8,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection
 
+from chat.services import partitions, retention
 from common.money import TOKENS_PER_PRICE
 from gateway.moving import texts
 from gateway.moving.move import Move, whole_units
@@ -34,6 +35,7 @@ class Moved:
     updated_at: Any
     month: date
     said: texts.Said
+    said_in: date | None  # the month that it is kept in; None: nothing of it is kept
     session_key: str = ""
     session_title: str = ""
     session_id: int | None = None
@@ -59,6 +61,7 @@ def moved(move: Move, row: ThreadRow) -> Moved | None:
     created_at = _created_at(move, row)
     updated_at, endpoint = move.moment(row.updated_at) or created_at, texts.endpoint_of(row)
     price_in, price_out = _prices(move, row, tokens_in, tokens_out, fee)
+    said = texts.said(row, endpoint) if settings.HISTORY else texts.NOTHING
     return Moved(
         row=row,
         uuid=move.identity(TABLE, row.id),
@@ -72,15 +75,26 @@ def moved(move: Move, row: ThreadRow) -> Moved | None:
         created_at=connection.ops.adapt_datetimefield_value(created_at),
         updated_at=connection.ops.adapt_datetimefield_value(updated_at),
         month=move.month(created_at),
-        said=texts.said(row, endpoint) if settings.HISTORY else texts.NOTHING,
+        said=said,
+        said_in=_kept_in(move, row, said, created_at),
     )
 
 
 def _created_at(move: Move, row: ThreadRow) -> datetime:
     found = move.moment(row.created_at) or move.moment(row.updated_at)
     if found is None:
-        move.report.odd(TABLE, row.id, "its time can't be read; it has the import's")
+        move.report.odd(TABLE, row.id, "its time is missing or can't be; it has the import's")
     return found or move.now
+
+
+def _kept_in(move: Move, row: ThreadRow, said: texts.Said, created_at: datetime) -> date | None:
+    if not said.has_text:
+        return None
+    since = retention.kept_since()
+    if since is not None and created_at < since:
+        move.report.odd(TABLE, row.id, "what was said is older than HISTORY_DAYS, and was left out")
+        return None
+    return partitions.month_of(created_at)
 
 
 def _prices(

@@ -32,6 +32,10 @@ class Said:
     reasoning: str
     is_truncated: bool
 
+    @property
+    def has_text(self) -> bool:
+        return bool(self.prompt or self.messages or self.completion or self.reasoning)
+
 
 NOTHING = Said("", "", "", "", True)
 

@@ -5,6 +5,7 @@ out of those. So the key's counters are right before, between and after the batc
 """
 
 from collections.abc import Iterable
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -13,12 +14,14 @@ from django.db import connection, transaction
 from django.db.models import F, Value
 
 from accounts.models import ApiKey, Charge, Outcome, State, UsageSource
+from accounts.services import rollups
 from accounts.services.ledger.sql import Insert, columns, run_many
-from chat.services.conversations import INSERT_THREAD
+from chat.services import partitions
+from chat.services.conversations import INSERT_BODY, INSERT_THREAD
 from common.money import MoneyField, show, to_usd
 from gateway.moving import carried, sessions, texts
 from gateway.moving.carried import Rests
-from gateway.moving.move import Move, stored_uuid
+from gateway.moving.move import Move, lock_keys, stored_uuid
 from gateway.moving.moved import TABLE, Moved, moved
 from gateway.moving.source import ThreadRow
 
@@ -39,6 +42,7 @@ def move_threads(move: Move) -> None:
     """Batch by batch, each in a transaction of its own; what an earlier run brought is not even read."""
     move.progress.begin("threads", move.source.count(TABLE))
     namer = sessions.Namer(move)
+    months: set[date] = set()
     for ids in move.source.ids(TABLE, move.batch):
         uuids = {move.identity(TABLE, each): each for each in ids}
         known = {uuids[uuid] for uuid in _charges(uuids)}
@@ -46,6 +50,7 @@ def move_threads(move: Move) -> None:
         fitting = [each for row in rows if (each := moved(move, row)) is not None]
         namer.name(fitting)
         if fitting and not move.is_dry:
+            _make_months(fitting, months)
             _write(move, fitting)
         move.report.here(TABLE, len(known))
         move.report.added(TABLE, len(fitting))
@@ -59,17 +64,28 @@ def _charges(uuids: Iterable[UUID]) -> dict[UUID, int]:
     return dict(Charge.objects.order_by().filter(uuid__in=list(uuids)).values_list("uuid", "id"))
 
 
+def _make_months(fitting: list[Moved], made: set[date]) -> None:
+    """Before the batch, as it takes a lock that calls wait behind."""
+    wanted = {each.said_in for each in fitting if each.said_in} - made
+    for month in sorted(wanted):
+        partitions.make(month)
+    made |= wanted
+
+
 @transaction.atomic
 def _write(move: Move, fitting: list[Moved]) -> None:
     places = {place for each in fitting for place in ((each.row.key_id, each.month), (each.row.key_id, None))}
+    lock_keys({each.key_id for each in fitting})
     rests = Rests.of(move, places)
     run_many(connection, INSERT_CHARGE, [_charge_row(move, each, rests) for each in fitting])
     rests.store(move.now)
     _add_to_spent(move, rests)
     sessions.write(move, fitting)
     charges = _charges(each.uuid for each in fitting)
-    exchanges = (_exchange_row(each, charges[each.uuid]) for each in fitting)
-    run_many(connection, INSERT_THREAD, [row for row in exchanges if row])
+    rollups.add_each(connection, list(charges.values()))
+    exchanges = [each for each in fitting if settings.HISTORY or each.session_id is not None]
+    run_many(connection, INSERT_THREAD, [_exchange_row(each, charges[each.uuid]) for each in exchanges])
+    run_many(connection, INSERT_BODY, [_body_row(each, charges[each.uuid]) for each in exchanges if each.said_in])
 
 
 def _add_to_spent(move: Move, rests: Rests) -> None:
@@ -104,13 +120,12 @@ def _milliseconds(value: int | None) -> int | None:
     return value if value and 0 < value <= LONGEST_MS else None
 
 
-def _exchange_row(each: Moved, charge_id: int) -> tuple[Any, ...] | None:
-    """As the gateway itself would have kept it: without history, only that a session had this call."""
-    if not settings.HISTORY and each.session_id is None:
-        return None
+def _exchange_row(each: Moved, charge_id: int) -> tuple[Any, ...]:
+    """As the gateway itself would have kept it."""
+    identity = (stored_uuid(each.uuid), each.created_at, each.updated_at)
+    return (*identity, charge_id, each.key_id, each.session_id, "", each.said.is_truncated)
+
+
+def _body_row(each: Moved, charge_id: int) -> tuple[Any, ...]:
     said = each.said
-    return (
-        *(stored_uuid(each.uuid), each.created_at, each.updated_at),
-        *(charge_id, each.key_id, each.session_id),
-        *(said.prompt, said.messages, said.completion, said.reasoning, "[]", "", said.is_truncated),
-    )
+    return (charge_id, each.created_at, said.prompt, said.messages, said.completion, said.reasoning, "[]")

@@ -6,8 +6,11 @@ from random import Random
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.utils import timezone
 
-from accounts.models import ApiKey, Charge, Payment
+from accounts.models import ApiKey, Charge, DayOfSpend, Payment
+from accounts.services import rollups
 from common.money import to_units
 from gateway.moving.books import Books, Counters, Entries, Target, entries
 from gateway.moving.carried import Rest
@@ -144,7 +147,8 @@ def _use_here(random: Random, key: ApiKey) -> None:
     fee = key.balance * random.choice([0, 0, 1])
     if not fee:
         return
-    Charge.objects.create(
+    now = timezone.now()
+    charge = Charge.objects.create(
         request_id=f"own {key.pk} {random.random()}",
         key=key,
         state="settled",
@@ -155,12 +159,14 @@ def _use_here(random: Random, key: ApiKey) -> None:
         hold=0,
         fee=fee,
         balance_fee=fee,
+        settled_at=now,
     )
+    rollups.add(connection, [charge.pk], now)
     ApiKey.objects.filter(pk=key.pk).update(spent=key.spent + fee, balance=0)
 
 
 def _state() -> list[Any]:
-    return [list(model.objects.order_by("pk").values()) for model in (ApiKey, Charge, Payment)]
+    return [list(model.objects.order_by("pk").values()) for model in (ApiKey, Charge, Payment, DayOfSpend)]
 
 
 def test_figures_that_agree_come_over_to_the_last_decimal(
