@@ -11,6 +11,7 @@ from accounts.models import User
 from providers.models import Provider
 from tests import factories
 
+FIELD: Any = Provider._meta.get_field("config").formfield()
 BEYOND = [10**30, -(2**63) - 1, 2**64, 1e22, 1e300]
 WITHIN = [2**64 - 1, -(2**63), 0.1, "9" * 40, True]
 
@@ -49,7 +50,7 @@ def test_a_form_is_told_that_it_can_t_be_stored(db: None, sent: str) -> None:
     """Numbers without end, and depth that Python's parser gives up on."""
     provider = factories.provider()
     with pytest.raises(ValidationError):
-        provider.config = Provider._meta.get_field("config").formfield().clean(f'{{"x": {sent}}}')
+        provider.config = FIELD.clean(f'{{"x": {sent}}}')
         provider.full_clean()
 
 
