@@ -57,6 +57,9 @@ else:
     _JSON = models.JSONField
 
 
+LONGEST_WHOLE = 20  # characters of a number of 64 bits
+
+
 class Numbers(json.JSONDecoder):
     """Whole numbers beyond 64 bits come as floats, which is how they are read from a request.
 
@@ -66,8 +69,18 @@ class Numbers(json.JSONDecoder):
     def __init__(self, **options: Any) -> None:
         super().__init__(**{**options, "parse_int": _number})
 
+    def decode(self, s: str, *args: Any) -> Any:
+        """Raises JSONDecodeError, which forms expect, for any depth that can't be read."""
+        try:
+            return super().decode(s, *args)
+        except RecursionError:
+            raise json.JSONDecodeError("Nested too deeply", s, 0) from None
+
 
 def _number(text: str) -> int | float:
+    """Infinite where there is no end of digits: `SentJSON` refuses that."""
+    if len(text) > LONGEST_WHOLE:
+        return float(text)
     number = int(text)
     return number if -(2**63) <= number < 2**64 else float(number)
 

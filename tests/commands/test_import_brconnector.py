@@ -120,6 +120,7 @@ def test_every_row_that_does_not_fit_is_told_with_its_reason(world: World, move_
         ({"a": deep(900)}, "its config is no JSON object, or none that can be kept"),
         ('{"a": ' + "[" * 3000 + "]" * 3000 + "}", "its config is no JSON object, or none that can be kept"),
         ('{"a": "\\ud800"}', "its config is no JSON object, or none that can be kept"),
+        ('{"a": 1' + "0" * 400 + "}", "its config is no JSON object, or none that can be kept"),
         ('{"a": NaN}', "its config is no JSON object, or none that can be kept"),
         ('{"a": "\\u0000"}', "its config has null characters"),
     ],

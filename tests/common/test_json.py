@@ -8,8 +8,10 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from accounts.models import User
+from providers.models import Provider
 from tests import factories
 
+FIELD: Any = Provider._meta.get_field("config").formfield()
 BEYOND = [10**30, -(2**63) - 1, 2**64, 1e22, 1e300]
 WITHIN = [2**64 - 1, -(2**63), 0.1, "9" * 40, True]
 
@@ -41,6 +43,15 @@ def test_what_no_answer_could_tell_is_not_stored(db: None, value: Any) -> None:
     for row in (model, model.provider):
         with pytest.raises(ValidationError, match="JSON"):
             row.full_clean()
+
+
+@pytest.mark.parametrize("sent", ["9" * 400, "-" + "9" * 5000, "[" * 3000 + "]" * 3000])
+def test_a_form_is_told_that_it_can_t_be_stored(db: None, sent: str) -> None:
+    """Numbers without end, and depth that Python's parser gives up on."""
+    provider = factories.provider()
+    with pytest.raises(ValidationError):
+        provider.config = FIELD.clean(f'{{"x": {sent}}}')
+        provider.full_clean()
 
 
 @pytest.mark.parametrize("value", ["\U0001f600", _nested(200), 2**64 - 1, None, 1e300])

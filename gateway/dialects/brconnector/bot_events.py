@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 from cryptography.fernet import InvalidToken
+from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
@@ -28,12 +29,14 @@ logger = logging.getLogger(__name__)
 
 JSON = dict[str, Any]
 
+NO_BOT = "There is no such bot."
 # Status, code and text; `{error}` is what it says itself.
 TOLD: dict[type[Exception], tuple[int, str, str]] = {
     Forged: (401, "forged", "{error}"),
     Malformed: (400, "bad_request", "{error}"),
     QueueFull: (503, "busy", "{error}"),
     InvalidToken: (503, "unavailable", UNREADABLE),
+    IntegrityError: (404, "not_found", NO_BOT),  # it was deleted after it had been found
 }
 RETRY_SECONDS = 2
 
@@ -68,7 +71,7 @@ def _find(platform: str, name: str) -> Bot:
     known = "\0" not in platform + name and platform in platforms.PLATFORMS
     bot = Bot.objects.filter(platform=platform, name=name, is_enabled=True).first() if known else None
     if bot is None:
-        raise Refusal("There is no such bot.", 404, "not_found")
+        raise Refusal(NO_BOT, 404, "not_found")
     return bot
 
 

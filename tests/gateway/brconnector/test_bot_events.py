@@ -259,6 +259,14 @@ class TestAddress:
         managing.change(bot=bot, is_enabled=False)
         refused(tell(message_event()), 404, "There is no such bot.")
 
+    @pytest.mark.django_db(transaction=True)
+    def test_one_that_is_deleted_while_it_is_told(self, bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
+        def is_known(bot: Bot, message: object) -> bool:
+            return not Bot.objects.filter(pk=bot.pk).delete()
+
+        monkeypatch.setattr(events, "is_known", is_known)
+        refused(tell(message_event()), 404, "There is no such bot.")
+
     def test_one_that_was_made_a_moment_ago_is_there(self, bot: Bot) -> None:
         managing.change(bot=bot, name="new one")
         assert tell(CHALLENGE, address="/bot/feishu/new%20one/webhook/event").status_code == 200
