@@ -12,10 +12,10 @@ COMPILE = $(UV) pip compile -q --universal --python-version 3.11 --generate-hash
 	--no-emit-index-url --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench lint lock clean
+.PHONY: help run test bench bench-reports lint lock clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
 
 run: ## install what is missing and start everything (PORT=8001 chooses the port)
 	@$(PYTHON) bootstrap.py run
@@ -25,6 +25,10 @@ test: ## the tests (ARGS="-k name -x" for pytest)
 
 bench: ## measure this gateway (PEER=litellm: and that one beside it)
 	@$(PYTHON) bootstrap.py bench $(if $(PEER),--peer $(PEER)) $(ARGS)
+
+bench-reports: ## how long reports take with a million charges (ARGS="--charges 100000" for fewer)
+	@$(PYTHON) bootstrap.py install
+	@$(VENV_PYTHON) -m bench.reports $(ARGS)
 
 lint: ## style and types
 	@$(PYTHON) bootstrap.py install

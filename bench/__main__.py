@@ -31,6 +31,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--peer", choices=peer.PEERS, help="measure this gateway too, in the same session")
     parser.add_argument("--quick", action="store_true", help="a quarter of the calls, once")
     parser.add_argument("--streams", type=int, help="how many streams to hold open (0: none)")
+    parser.add_argument("--limits", choices=[*gateway.LIMITS], default="none", help="put three on the key")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample to this file")
     return parser.parse_args()
 
@@ -64,7 +65,7 @@ def run(arguments: argparse.Namespace, results: Results, peers: list[str]) -> No
         plans: dict[Subject, Plan] = {}
         for kind in kinds:
             say(f"Starting the gateway on {gateway.DATABASES[kind]} ...")
-            plans[servers.enter_context(gateway.serving(kind, upstream.url))] = plan
+            plans[servers.enter_context(gateway.serving(kind, upstream.url, arguments.limits))] = plan
         if arguments.peer:
             say(f"Starting {arguments.peer} ...")
             rival = servers.enter_context(peer.serving(upstream.url))

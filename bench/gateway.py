@@ -30,6 +30,11 @@ def database(kind: str, directory: Path) -> Iterator[str]:
             yield server.url
 
 
+# Far beyond what a run uses: they are counted, and let everything in.
+COUNTED = ("--metric requests --window minute", "--metric tokens --window hour", "--metric cost --window day")
+LIMITS = {"none": (), "calendar": COUNTED, "sliding": tuple(f"{options} --sliding" for options in COUNTED)}
+
+
 def environment(database_url: str, directory: Path) -> dict[str, str]:
     """Nothing of the caller's own settings: two people's figures should differ by their machines only."""
     kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
@@ -58,8 +63,8 @@ class Manager:
             raise BenchError(f"`manage.py {command_line}` failed:\n{(done.stdout + done.stderr)[-3000:]}")
         return done.stdout
 
-    def provision(self, upstream_url: str) -> str:
-        """One provider, its models and a key that may use them; answers the key."""
+    def provision(self, upstream_url: str, limits: str) -> str:
+        """One provider, its models and a key that may use them, with three limits of that sort; answers the key."""
         self.run("migrate --verbosity 0")
         self.run(f"add_provider bench --requester openai --base-url {upstream_url} --key sk-bench --json")
         for model in MODELS:
@@ -67,17 +72,19 @@ class Manager:
             self.run(f"add_model {model} {served} --json")
         issued = self.run("create_key bench --quota 1000000 --all-models --json")
         key: str = json.loads(issued)["key"]
+        for number, options in enumerate(LIMITS[limits]):
+            self.run(f"set_limit {number} --key bench {options} --most 800000000 --json")
         return key
 
 
 @contextmanager
-def serving(kind: str, upstream_url: str) -> Iterator[Subject]:
+def serving(kind: str, upstream_url: str, limits: str = "none") -> Iterator[Subject]:
     """One worker on a fresh database. Its ledger is audited when it has stopped: a fast wrong bill is no result."""
     with tempfile.TemporaryDirectory(prefix="wb-bench-") as name:
         directory = Path(name)
         with database(kind, directory) as database_url:
             manager = Manager(environment(database_url, directory))
-            key = manager.provision(upstream_url)
+            key = manager.provision(upstream_url, limits)
             port = free_port()
             with gunicorn(port, manager.variables, directory) as server:
                 yield Subject(DATABASES[kind], f"http://127.0.0.1:{port}/v1", key, server)

@@ -6,7 +6,7 @@ answer: when it was refused or failed, when its caller left, when its process di
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum, auto
@@ -16,10 +16,9 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from accounts.errors import LedgerUnavailable
-from accounts.models import Charge, Outcome, State
+from accounts.errors import InvalidKey, LedgerUnavailable
+from accounts.models import ApiKey, Charge, Outcome, State
 from accounts.services import keys
-from accounts.services.keys import Caller
 from accounts.services.ledger.sql import Insert, columns
 from accounts.services.ledger.worker import is_gone
 from chat.errors import AnswerNotKept, KeyReused, StillRunning
@@ -27,12 +26,14 @@ from chat.models import IdempotentCall
 from chat.services import smart
 from chat.services.repeatable import ADMITTED_WITHIN_SECONDS, FREE, TABLE, Repeatable, unpacked
 from common.database import borrowed_connection
+from providers.requesters.base import Answer
 
 logger = logging.getLogger(__name__)
 
 KEPT_FOR = timedelta(hours=24)
 UNADMITTED_FOR = timedelta(seconds=ADMITTED_WITHIN_SECONDS + 10)
 TRIES = 5
+UNKNOWN = "Incorrect API key provided."
 REMOVED_AT_ONCE = 50  # they may be large
 CLAIM = Insert(
     TABLE,
@@ -62,14 +63,15 @@ class Kept:
 class Asked:
     """A request under a key. `fingerprint` tells whether it is the same one."""
 
-    caller: Caller
+    api_key_id: int
+    digest: str  # of the API key's secret
     key: str
     fingerprint: str
     request_id: str
 
     @property
     def claimed(self) -> Repeatable:
-        return Repeatable(self.caller.id, self.key, self.request_id)
+        return Repeatable(self.api_key_id, self.key, self.request_id)
 
 
 def fingerprint(path: str, content: bytes) -> str:
@@ -86,13 +88,27 @@ def claim(asked: Asked) -> Repeatable | Kept:
     """
     try:
         with borrowed_connection():
-            if _insert(asked):
-                return asked.claimed
-        keys.look_up(asked.caller.digest)  # no admission checks the answers that come now
-        with borrowed_connection():
-            return _claim_used(asked)
+            return asked.claimed if _insert(asked) else _claim_used(asked)
     except Error as error:
         raise LedgerUnavailable("The database does not answer. Try again shortly.") from error
+
+
+def keep(call: Repeatable, make: Callable[[], bytes]) -> bytes:
+    """What `make` returns, in JSON, stored for whoever asks again; what it raises frees the key. For what is no call of
+    a model, and so has no settlement to be stored with: make it such that it does nothing the second time."""
+    try:
+        content = make()
+    except BaseException:
+        free(call)
+        raise
+    call.take_answer(Answer({}, content))
+    call.complete({})
+    try:
+        with borrowed_connection():
+            call.write_one(connection, {})
+    except Error as error:
+        logger.warning("%s: its answer was not kept: %s", call.request_id, type(error).__name__)
+    return content
 
 
 def free(call: Repeatable) -> None:
@@ -106,19 +122,22 @@ def free(call: Repeatable) -> None:
 
 
 def _insert(asked: Asked) -> bool:
-    row = (asked.caller.id, asked.key, asked.fingerprint, asked.request_id, "", "{}")
+    row = (asked.api_key_id, asked.key, asked.fingerprint, asked.request_id, "", "{}")
     try:
         with connection.cursor() as cursor:
             cursor.execute(CLAIM.for_one_row, row)
             return bool(cursor.rowcount)
-    except IntegrityError:  # the API key is gone: it is looked up next
-        return False
+    except IntegrityError as error:
+        raise InvalidKey(UNKNOWN) from error
 
 
 def _claim_used(asked: Asked) -> Repeatable | Kept:
     """What the row that is there already means for this request."""
+    rows = IdempotentCall.objects.filter(api_key_id=asked.api_key_id, key=asked.key).select_related("api_key")
     for _ in range(TRIES):
-        row = IdempotentCall.objects.filter(api_key_id=asked.caller.id, key=asked.key).first()
+        row = rows.all().first()
+        if row is not None:
+            _check_key(row.api_key, asked)
         standing = _standing_of(row)
         if standing == Standing.FREE:
             if _take_over(row, asked):
@@ -130,6 +149,13 @@ def _claim_used(asked: Asked) -> Repeatable | Kept:
         elif standing == Standing.RUNNING:
             raise StillRunning("The first request with this Idempotency-Key is still running. Try again shortly.")
     raise AnswerNotKept("The first request with this Idempotency-Key was answered, and its answer is not kept.")
+
+
+def _check_key(key: ApiKey, asked: Asked) -> None:
+    """As it is now: no admission checks the answers that come from here."""
+    if key.digest != asked.digest:
+        raise InvalidKey(UNKNOWN)
+    keys.check_usable(key)
 
 
 class Standing(Enum):

@@ -91,18 +91,20 @@ class Repeatable:
     @classmethod
     def write(cls, connection: BaseDatabaseWrapper, settled: Sequence[Settled]) -> None:
         """Store the answers that are whole; a call that brought none gives its key back, for whoever tries again."""
-        calls = [(each, each.settlement.answer) for each in settled]
-        own = [(each, call) for each, call in calls if isinstance(call, Repeatable)]
-        whole = [(*call._stored(each.fee), *call.mine) for each, call in own if call.is_whole]
-        failed = [call.mine for _, call in own if not call.is_whole]
-        with connection.cursor() as cursor:
-            for statement, rows in ((STORE, whole), (FREE, failed)):
-                for row in rows:
-                    cursor.execute(statement, row)
+        for each in settled:
+            if isinstance(call := each.settlement.answer, Repeatable):
+                call.write_one(connection, {"x-weighbridge-cost": show(each.fee)})
 
-    def _stored(self, fee: int) -> tuple[Any, ...]:
+    def write_one(self, connection: BaseDatabaseWrapper, more_headers: Mapping[str, str]) -> None:
+        with connection.cursor() as cursor:
+            if self.is_whole:
+                cursor.execute(STORE, (*self._stored(more_headers), *self.mine))
+            else:
+                cursor.execute(FREE, self.mine)
+
+    def _stored(self, more_headers: Mapping[str, str]) -> tuple[Any, ...]:
         told = {name: self._headers[name] for name in KEPT_HEADERS if name in self._headers}
-        headers = {"x-request-id": self.request_id, **told, "x-weighbridge-cost": show(fee)}
+        headers = {"x-request-id": self.request_id, **told, **more_headers}
         body = b"".join(self._packed) if self._packed else None
         return OK, self._content_type, orjson.dumps(headers).decode(), body
 

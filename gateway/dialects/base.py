@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import inf, nan
 from typing import Any
 
@@ -13,7 +13,9 @@ from accounts.errors import InvalidKey
 from accounts.services import keys
 from accounts.services.keys import Caller
 from chat.errors import BadCall
+from chat.services import idempotency
 from chat.services.counted import read_tags
+from chat.services.idempotency import Asked
 from providers.requesters.call import Timeouts
 
 IDEMPOTENCY_KEY = re.compile("[!-~]{1,255}")
@@ -52,12 +54,17 @@ def caller_of(request: HttpRequest) -> Caller:
     return keys.authenticate(secret_of(request))
 
 
-def idempotency_key_of(request: HttpRequest) -> str | None:
-    """What the caller calls this request, so that it can be sent again; raises BadCall."""
+def asked_of(
+    request: HttpRequest, key_id: int, digest: str, request_id: str, content: Callable[[], bytes]
+) -> Asked | None:
+    """What the caller's Idempotency-Key says of this request, whose body says `content`; None without such a header.
+    Raises BadCall."""
     key: str | None = request.META.get("HTTP_IDEMPOTENCY_KEY")
-    if key is None or IDEMPOTENCY_KEY.fullmatch(key):
-        return key
-    raise BadCall("The header Idempotency-Key is 1 to 255 visible ASCII characters.", "Idempotency-Key")
+    if key is None:
+        return None
+    if not IDEMPOTENCY_KEY.fullmatch(key):
+        raise BadCall("The header Idempotency-Key is 1 to 255 visible ASCII characters.", "Idempotency-Key")
+    return Asked(key_id, digest, key, idempotency.fingerprint(request.path, content()), request_id)
 
 
 def tags_of(request: HttpRequest) -> tuple[str, ...]:

@@ -10,13 +10,16 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from accounts.models import Limit, LimitCounter, Outcome, Subject, UsageSource, Worker
+from accounts.errors import LimitReached
+from accounts.models import Limit, LimitCounter, Metric, Outcome, Subject, UsageSource, Window, Worker
 from accounts.models.limits import NO_START
+from accounts.services import limits
 from accounts.services.keys import IssuedKey
 from accounts.services.ledger.batch import Batch
 from accounts.services.ledger.limiting.rules import EVERYONE, Book, load_book
 from accounts.services.ledger.types import Admission, Admitted, Deployment, Option, Prices, Settled, Settlement, Tokens
 from common.models import ConfigVersion
+from common.money import to_usd
 
 UNIT = 10**6  # a price at which one token costs one unit of money
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -97,3 +100,19 @@ def counts(**filters: Any) -> list[tuple[int, int]]:
     sliding = Limit.objects.filter(is_sliding=True).values("pk")  # whose first rows are for locking alone
     rows = LimitCounter.objects.filter(**filters).exclude(starts_at=NO_START, limit_id__in=sliding)
     return list(rows.order_by("starts_at", "member").values_list("used", "held"))
+
+
+def limit(most: int = 3, metric: str = Metric.REQUESTS, window: str = Window.MINUTE, **fields: Any) -> Limit:
+    amount = to_usd(most) if metric == Metric.COST else most
+    return limits.add(**{"name": f"limit {metric}", "metric": metric, "window": window, "most": amount, **fields})
+
+
+def let_in(desk: Desk, calls: int, **fields: Any) -> list[Admitted]:
+    """Those that got in."""
+    found = []
+    for _ in range(calls):
+        try:
+            found.append(desk.admit(**fields))
+        except LimitReached:
+            continue
+    return found

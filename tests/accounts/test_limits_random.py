@@ -114,7 +114,7 @@ class Run:
         row.save()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(kinds=st.lists(kinds, min_size=1, max_size=4), steps=st.lists(steps, min_size=4, max_size=25))
 def test_no_sequence_of_calls_passes_a_limit(
     database: None, monkeypatch: pytest.MonkeyPatch, kinds: list[dict[str, Any]], steps: list[tuple[Any, ...]]

@@ -2,10 +2,12 @@
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from importlib import import_module
 from io import StringIO
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
@@ -255,6 +257,16 @@ def test_a_key_s_row_is_locked_while_its_day_is_added_up(key: IssuedKey, model: 
         assert lock < next(place for place, sql in enumerate(seen) if sql.startswith("DELETE"))
     else:
         assert any("BEGIN IMMEDIATE" in sql for sql in seen) or connection.transaction_mode == "IMMEDIATE"
+
+
+def test_the_migration_counts_what_was_there_before_days_were(key: IssuedKey, model: AIModel) -> None:
+    for days_ago in (0, 1, 1, 40):
+        direct(key, model, days_ago, outcome=Outcome.UPSTREAM_ERROR)
+    migration = import_module("accounts.migrations.0009_days_of_spend")
+    for _ in range(2):  # as after one that was cut off
+        migration.add_up(apps, connection.schema_editor())
+    assert [day["calls"] for day in stored()] == [1, 2, 1]
+    assert list(rollups.breaks()) == []
 
 
 def test_bounds_of_days_meet_without_a_gap() -> None:

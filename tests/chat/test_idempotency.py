@@ -16,7 +16,7 @@ from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
-from accounts.errors import InvalidKey
+from accounts.errors import InvalidKey, KeyExpired
 from accounts.models import ApiKey, Charge, Outcome, State, Worker
 from accounts.services import keys
 from accounts.services.keys import Caller
@@ -46,7 +46,7 @@ def first(caller: Caller) -> Repeatable:
 
 
 def asked(caller: Caller, request_id: str = "req_2", key: str = "one", content: bytes = b"{}") -> Asked:
-    return Asked(caller, key, idempotency.fingerprint("/v1/chat/completions", content), request_id)
+    return Asked(caller.id, caller.digest, key, idempotency.fingerprint("/v1/chat/completions", content), request_id)
 
 
 def claimed(of: Asked) -> Repeatable:
@@ -55,10 +55,10 @@ def claimed(of: Asked) -> Repeatable:
     return found
 
 
-def store(call: Repeatable, outcome: Outcome = Outcome.OK, fee: int = 0) -> None:
+def store(call: Repeatable, fee: int = 0) -> None:
     """What the ledger does in its transaction."""
     key_id, _, request_id = call.mine
-    settlement = Settlement(request_id, key_id, outcome, answer=call)
+    settlement = Settlement(request_id, key_id, Outcome.OK, answer=call)
     Repeatable.write(connection, [Settled(settlement, 1, fee)])
 
 
@@ -215,6 +215,18 @@ class TestStandings:
     def test_a_key_that_is_gone_is_no_key(self, caller: Caller) -> None:
         ApiKey.objects.all().delete()
         with pytest.raises(InvalidKey):
+            idempotency.claim(asked(caller))
+
+    def test_an_old_secret_gets_no_answer_again(self, caller: Caller, first: Repeatable) -> None:
+        answer(first)
+        keys.renew(key=ApiKey.objects.get())
+        with pytest.raises(InvalidKey):
+            idempotency.claim(asked(caller))
+
+    def test_an_expired_key_gets_no_answer_again(self, caller: Caller, first: Repeatable) -> None:
+        answer(first)
+        ApiKey.objects.update(expires_at=timezone.now())
+        with pytest.raises(KeyExpired):
             idempotency.claim(asked(caller))
 
 

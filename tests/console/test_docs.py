@@ -104,8 +104,8 @@ def test_streams_sessions_and_costs_are_described(schema: Any) -> None:
     chat = schema["paths"]["/v1/chat/completions"]["post"]
     assert "[DONE]" in chat["responses"]["200"]["content"]["text/event-stream"]["example"]
     names = [parameter["name"] for parameter in chat["parameters"]]
-    assert names[:2] == ["Session-Id", "Think-Budget"]
-    assert set(names[2:]) == {name.removeprefix("HTTP_").replace("_", "-").title() for name in TIMEOUT_HEADERS.values()}
+    assert names[:3] == ["Session-Id", "Idempotency-Key", "Think-Budget"]
+    assert set(names[3:]) == {name.removeprefix("HTTP_").replace("_", "-").title() for name in TIMEOUT_HEADERS.values()}
     assert {"x-request-id", "x-weighbridge-cost", "x-weighbridge-max-tokens", "x-weighbridge-route"} <= set(
         chat["responses"]["200"]["headers"]
     )

@@ -4,17 +4,20 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+import orjson
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from accounts.errors import InvalidKey, UnknownCharge
 from accounts.models import ApiKey, Charge, Payment
 from accounts.services import codes, explanations, principals
 from accounts.services.explanations import Amount, Explanation, LimitState, Line
 from chat.errors import BadCall
+from chat.services import idempotency
+from chat.services.idempotency import Kept
 from common.money import plain
-from gateway.dialects.base import json_response, secret_of
+from gateway.dialects.base import asked_of, json_response, secret_of
 from gateway.dialects.incoming import parse_object, read_body
-from gateway.dialects.openai.views import openai_view
+from gateway.dialects.openai.views import again, openai_view
 
 JSON = dict[str, Any]
 
@@ -43,14 +46,25 @@ def charge(request: HttpRequest, request_id: str, charge_id: str) -> HttpRespons
 
 
 @openai_view("POST")
-def redeem(request: HttpRequest, request_id: str) -> HttpResponse:
+def redeem(request: HttpRequest, request_id: str) -> HttpResponseBase:
     """`{"code": "ABCD-…"}`, with the key whose balance it goes to."""
     key = _key_of(request)
-    code = parse_object(read_body(request)).get("code")
+    raw = read_body(request)
+    code = parse_object(raw).get("code")
     if not isinstance(code, str) or not 0 < len(code) <= LONGEST_CODE:
         raise BadCall("Missing 'code': give the redemption code as a text.", "code")
+    asked = asked_of(request, key.pk, key.digest, request_id, lambda: raw)
+    if asked is None:
+        return json_response(_redeemed(key, code))
+    found = idempotency.claim(asked)
+    if isinstance(found, Kept):
+        return again(found)
+    return json_response(idempotency.keep(found, lambda: _redeemed(key, code)))
+
+
+def _redeemed(key: ApiKey, code: str) -> bytes:
     payment = codes.redeem(key=key, text=code)
-    return json_response({"object": "redemption", **_paid(payment), "balance_usd": plain(key.balance)})
+    return orjson.dumps({"object": "redemption", **_paid(payment), "balance_usd": plain(key.balance)})
 
 
 def _key_of(request: HttpRequest) -> ApiKey:

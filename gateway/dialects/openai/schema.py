@@ -185,6 +185,12 @@ MODEL_EXAMPLE: JSON = {
 }
 
 REQUEST_ID: JSON = {"x-request-id": {"schema": STRING, "description": "Names this call here and in the console."}}
+REPLAYED: JSON = {
+    "idempotent-replayed": {
+        "schema": {"type": "string", "enum": ["true"]},
+        "description": "Only when this is the answer that was given, and charged, to the first such request.",
+    }
+}
 CALL_HEADERS: JSON = {
     **REQUEST_ID,
     "x-weighbridge-cost": {
@@ -203,10 +209,7 @@ CALL_HEADERS: JSON = {
         "schema": STRING,
         "description": "Where the call went: `model@provider`, after those that failed with their codes.",
     },
-    "idempotent-replayed": {
-        "schema": {"type": "string", "enum": ["true"]},
-        "description": "Only when this is the answer that was given, and charged, to the first such request.",
-    },
+    **REPLAYED,
 }
 RETRY_AFTER: JSON = {"retry-after": {"schema": {"type": "integer"}, "description": "Seconds."}}
 SESSION_ID: JSON = {

@@ -4,6 +4,8 @@ from typing import Any
 
 from gateway.dialects.openai.schema import (
     CHAT_MODEL,
+    IDEMPOTENCY_KEY,
+    REPLAYED,
     REQUEST_ID,
     SECURITY,
     STRING,
@@ -302,6 +304,7 @@ PATHS: JSON = {
             "description": "A code is good once. After ten wrong ones within an hour the key has to wait.",
             "tags": [TAG],
             "security": SECURITY,
+            "parameters": [IDEMPOTENCY_KEY],
             "requestBody": {
                 "required": True,
                 "content": {
@@ -312,7 +315,7 @@ PATHS: JSON = {
                 },
             },
             "responses": {
-                "200": answer("Redemption", REDEMPTION_EXAMPLE, REQUEST_ID),
+                "200": answer("Redemption", REDEMPTION_EXAMPLE, {**REQUEST_ID, **REPLAYED}),
                 "400": failure(REFUSED_CODE, INVALID, "code_used", {}),
                 "429": failure(
                     "Too many wrong codes.",
@@ -320,7 +323,7 @@ PATHS: JSON = {
                     "too_many_tries",
                     {"retry-after": {"schema": WHOLE, "description": "Seconds."}},
                 ),
-                **errors(("401", "408", "413", "503")),
+                **errors(("401", "408", "409", "413", "422", "503")),
             },
         }
     },

@@ -17,11 +17,11 @@ from accounts.services.keys import Caller
 from chat.errors import UnknownModel
 from chat.services import completions, idempotency, snapshot
 from chat.services.calls import ENDPOINTS, Call, Endpoint
-from chat.services.idempotency import Asked, Kept
+from chat.services.idempotency import Kept
 from chat.services.relay import Relay
 from gateway.dialects.base import (
+    asked_of,
     caller_of,
-    idempotency_key_of,
     json_response,
     limits_of,
     new_request_id,
@@ -100,18 +100,17 @@ def session_key(request: HttpRequest) -> str:
 
 def _once(request: HttpRequest, call: Call, make: Make, content: Callable[[], bytes]) -> HttpResponseBase:
     """The answer to a call; under an Idempotency-Key that was used before, the one that was given then."""
-    key = idempotency_key_of(request)
-    if key is None:
+    asked = asked_of(request, call.caller.id, call.caller.digest, call.request_id, content)
+    if asked is None:
         return make(request, call)
-    fingerprint = idempotency.fingerprint(request.path, content())
-    found = idempotency.claim(Asked(call.caller, key, fingerprint, call.request_id))
+    found = idempotency.claim(asked)
     if isinstance(found, Kept):
-        return _again(found, is_stream=make is _stream)
+        return again(found, is_stream=make is _stream)
     call.repeatable = found
     return make(request, call)
 
 
-def _again(kept: Kept, *, is_stream: bool) -> HttpResponseBase:
+def again(kept: Kept, *, is_stream: bool = False) -> HttpResponseBase:
     headers = {**kept.headers, "idempotent-replayed": "true"}
     if is_stream:
         return _event_stream(chain(kept.pieces, (DONE,)), headers)

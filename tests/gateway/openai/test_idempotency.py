@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from accounts.models import Charge
-from accounts.services import keys
+from accounts.services import codes, keys
 from accounts.services.ledger.audit import audit
 from chat.models import IdempotentCall
 from chat.services import idempotency, repeatable
@@ -253,3 +254,16 @@ def test_who_is_let_in_too_late_gives_the_key_back_and_sends_nothing(api: Api, m
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "ledger_unavailable")
     assert (last_charge().state, api.upstream.seen) == ("released", [])
     assert not IdempotentCall.objects.exists()
+
+
+def test_a_code_is_redeemed_once_and_says_so_again(api: Api) -> None:
+    rich, (code, other) = factories.key(month_quota=0), codes.make(amount=Decimal(5), count=2, batch="x")
+    first, again = (api.post("redeem", {"code": code}, rich.secret, **{"idempotency-key": "one"}) for _ in range(2))
+    assert (first.status_code, again.getvalue()) == (200, first.getvalue())
+    assert (again["idempotent-replayed"], again["x-request-id"]) == ("true", first["x-request-id"])
+    reused = api.post("redeem", {"code": other}, rich.secret, **{"idempotency-key": "one"})
+    assert reused.status_code == 422
+    refused = [api.post("redeem", {"code": code}, rich.secret, **{"idempotency-key": "two"}) for _ in range(2)]
+    assert [answer.status_code for answer in refused] == [400, 400]
+    rich.key.refresh_from_db()
+    assert (rich.key.balance, IdempotentCall.objects.count()) == (5, 1)

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from django.db import connection
 
-from accounts.models import Action, Charge, Limit, LimitCounter, Metric, State, Subject, Window
+from accounts.models import Action, Charge, Limit, LimitCounter, Metric, State, Subject
 from accounts.models.limits import NO_START
 from accounts.services.ledger.limiting.counters import CounterKey
 from accounts.services.ledger.limiting.deciding import Entry, key_of
@@ -119,7 +119,7 @@ def _sliding(slots: list[Slot]) -> Iterator[Found]:
     inside: deque[Slot] = deque()
     for slot in slots:
         inside.append(slot)
-        while inside[0].starts_at <= slot.starts_at - LENGTHS[Window(slot.sum.window)]:
+        while inside[0].starts_at <= slot.starts_at - LENGTHS[slot.sum.window]:
             inside.popleft()
         mosts = [each.sum.most for each in inside]
         taken, most = sum(each.taken for each in inside), max(each or 0 for each in mosts)

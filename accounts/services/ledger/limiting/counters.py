@@ -1,14 +1,29 @@
 """The counters that a batch works on. No database here: the batch brings the rows under lock and takes them back."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from accounts.services.ledger.limiting.rules import Claim
-from accounts.services.ledger.limiting.windows import Clock, horizon_of
+from accounts.services.ledger.limiting.windows import Clock
 
 CounterKey = tuple[int, str, datetime]  # limit, member, start of the window or of the slot
 Line = tuple[int, str]  # limit, member
+
+
+@dataclass(slots=True)
+class Span:
+    """A sliding window that ends now: the slots that may still be inside, and what they come to together."""
+
+    slots: "list[Counter]" = field(default_factory=list)
+    used: int = 0
+    held: int = 0
+
+    def take_in(self, slot: "Counter") -> None:
+        self.slots.append(slot)
+        self.used += slot.used
+        self.held += slot.held
+        slot.span = self
 
 
 @dataclass(slots=True)
@@ -22,6 +37,7 @@ class Counter:
     held: int = 0
     id: int | None = None
     is_changed: bool = False
+    span: Span | None = None
 
     @property
     def key(self) -> CounterKey:
@@ -32,10 +48,12 @@ class Counter:
         return self.used + self.held
 
     def add(self, *, used: int = 0, held: int = 0) -> None:
-        if used or held:
-            self.used += used
-            self.held += held
-            self.is_changed = True
+        self.used += used
+        self.held += held
+        self.is_changed = True  # by nothing, too: a call that holds nothing may yet use something
+        if self.span is not None:
+            self.span.used += used
+            self.span.held += held
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +74,16 @@ class Counters:
         self.clock = clock
         self.notices: list[Notice] = []
         self._rows = {row.key: row for row in rows}
-        self._lines: dict[Line, list[Counter]] = {}
+        self._spans: dict[Line, Span] = {}
         for slot in sliding:
-            self._add_slot(self._rows.setdefault(slot.key, slot))
+            self.span((slot.limit_id, slot.member)).take_in(self._rows.setdefault(slot.key, slot))
 
-    def _add_slot(self, slot: Counter) -> None:
-        self._lines.setdefault((slot.limit_id, slot.member), []).append(slot)
+    def span(self, line: Line) -> Span:
+        """The sliding window of that line."""
+        found = self._spans.get(line)
+        if found is None:
+            found = self._spans[line] = Span()
+        return found
 
     def of(self, claim: Claim) -> Counter:
         """The counter of this moment; a new one where nothing has been counted yet."""
@@ -71,26 +93,17 @@ class Counters:
         if found is None:
             found = self._rows[key] = Counter(*key)
             if claim.rule.is_sliding:
-                self._add_slot(found)
+                self.span(claim.line).take_in(found)
         return found
 
     def find(self, key: CounterKey) -> Counter | None:
         """The counter that a call was admitted on; None: it is gone, with its limit."""
         return self._rows.get(key)
 
-    def slots(self, line: Line, window: str) -> list[Counter]:
-        """What may still be inside a sliding window that ends now, the oldest first."""
-        horizon = horizon_of(window, self.clock.now)
-        slots = [slot for slot in self._lines.get(line, ()) if slot.starts_at > horizon]
-        return sorted(slots, key=lambda slot: slot.starts_at)
-
     def taken(self, claim: Claim) -> tuple[int, int]:
         """What has been used, and what is held, in the window that holds now."""
-        if not claim.rule.is_sliding:
-            counter = self.of(claim)
-            return counter.used, counter.held
-        slots = self.slots(claim.line, claim.rule.window)
-        return sum(slot.used for slot in slots), sum(slot.held for slot in slots)
+        found = self.span(claim.line) if claim.rule.is_sliding else self.of(claim)
+        return found.used, found.held
 
     def left(self, claim: Claim) -> int:
         """What a new call may take; below zero where the limit was lowered meanwhile."""

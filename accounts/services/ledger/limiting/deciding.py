@@ -130,7 +130,7 @@ def _entry(claim: Claim, counters: Counters, counter: Counter, need: int) -> Ent
         thresholds=rule.thresholds,
         member=claim.member,
         of=claim.of,
-        starts_at=counter.starts_at.isoformat(),
+        starts_at=counters.clock.text_of(counter.starts_at),
         used_before=used,
         held_before=held,
         held=need,
@@ -209,7 +209,7 @@ USED: dict[str, Callable[[Settlement, int], int]] = {
 def _used_now(entry: Entry, counter: Counter, counters: Counters) -> int:
     if not entry["sliding"]:
         return counter.used
-    return sum(slot.used for slot in counters.slots((entry["limit"], entry["member"]), entry["window"]))
+    return counters.span((entry["limit"], entry["member"])).used
 
 
 def _notice(entry: Entry, level: int, added: int, counters: Counters) -> None:

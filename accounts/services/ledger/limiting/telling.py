@@ -12,10 +12,10 @@ from accounts.errors import BudgetReached, LimitReached
 from accounts.models import Action, Metric, Window
 from accounts.services.ledger.limiting.counters import Counters
 from accounts.services.ledger.limiting.rules import Claim, Rule
-from accounts.services.ledger.limiting.windows import LENGTHS, end_of, slot_length
+from accounts.services.ledger.limiting.windows import LENGTHS, SLOT_LENGTHS
 from common.money import show
 
-UNITS = {
+UNITS: dict[str, str] = {
     Metric.COST: "USD",
     Metric.REQUESTS: "requests",
     Metric.INPUT_TOKENS: "input tokens",
@@ -23,7 +23,7 @@ UNITS = {
     Metric.TOKENS: "tokens",
     Metric.PARALLEL: "parallel calls",
 }
-IN_WINDOW = {
+IN_WINDOW: dict[str, str] = {
     Window.SECOND: " a second",
     Window.MINUTE: " a minute",
     Window.HOUR: " an hour",
@@ -46,7 +46,7 @@ PARALLEL_RETRY_SECONDS = 1
 
 def amount(rule: Rule, number: int) -> str:
     """So much of what the limit counts, for people."""
-    unit = UNITS[Metric(rule.metric)]
+    unit = UNITS[rule.metric]
     if rule.metric == Metric.COST:
         return f"{show(number)} {unit}"
     return f"{number} {unit.removesuffix('s') if number == 1 else unit}"
@@ -58,7 +58,7 @@ def refusal(claim: Claim, counters: Counters, need: int) -> LimitReached:
     is_too_large = need > rule.most
     wait = None if is_too_large else _wait(claim, counters, need)
     asked = "" if need == 1 else f", and this call may use {amount(rule, need)}"
-    per = " at a time" if rule.metric == Metric.PARALLEL else IN_WINDOW[Window(rule.window)]
+    per = " at a time" if rule.metric == Metric.PARALLEL else IN_WINDOW[rule.window]
     message = (
         f"The limit `{rule.name}` allows {amount(rule, rule.most)}{per}; "
         f"left: {amount(rule, left)}{asked}. {_what_to_do(rule, wait, is_too_large, counters.clock.now)}"
@@ -77,14 +77,13 @@ def _wait(claim: Claim, counters: Counters, need: int) -> float | None:
     if rule.metric == Metric.PARALLEL:
         return PARALLEL_RETRY_SECONDS
     if not rule.is_sliding:
-        end = end_of(rule.window, counters.of(claim).starts_at)
-        return None if end is None else (end - now).total_seconds()
+        return counters.clock.reset_of(rule.window)
     free = counters.left(claim)
-    for slot in counters.slots(claim.line, rule.window):
+    for slot in sorted(counters.span(claim.line).slots, key=lambda slot: slot.starts_at):
         free += slot.taken
         if free >= need:
-            return (slot.starts_at + slot_length(rule.window) + LENGTHS[Window(rule.window)] - now).total_seconds()
-    return LENGTHS[Window(rule.window)].total_seconds()
+            return (slot.starts_at + SLOT_LENGTHS[rule.window] + LENGTHS[rule.window] - now).total_seconds()
+    return LENGTHS[rule.window].total_seconds()
 
 
 def _what_to_do(rule: Rule, wait: float | None, is_too_large: bool, now: datetime) -> str:
@@ -117,19 +116,20 @@ def headers(claims: Iterable[Claim], counters: Counters) -> dict[str, str]:
     told: dict[str, str] = {}
     blocking = [claim for claim in claims if claim.rule.is_blocking]
     for sort, metrics in RATES.items():
-        rates = [claim for claim in blocking if claim.rule.metric in metrics]
+        rates = [(counters.left(claim), claim) for claim in blocking if claim.rule.metric in metrics]
         if rates:
-            told |= _rate(sort, min(rates, key=counters.left), counters)
+            left, tightest = min(rates, key=lambda rate: rate[0])
+            told |= _rate(sort, tightest, left, counters)
     warnings = [_warning(claim, counters) for claim in claims if claim.rule.action == Action.WARN]
     if any(warnings):
         told["x-weighbridge-warning"] = ", ".join(filter(None, warnings))
     return told
 
 
-def _rate(sort: str, claim: Claim, counters: Counters) -> dict[str, str]:
+def _rate(sort: str, claim: Claim, left: int, counters: Counters) -> dict[str, str]:
     told = {
         f"x-ratelimit-limit-{sort}": str(claim.rule.most),
-        f"x-ratelimit-remaining-{sort}": str(max(counters.left(claim), 0)),
+        f"x-ratelimit-remaining-{sort}": str(max(left, 0)),
     }
     reset = _wait(claim, counters, claim.rule.most)
     return told if reset is None else {**told, f"x-ratelimit-reset-{sort}": duration(reset)}

@@ -8,7 +8,7 @@ from django.utils import timezone
 from accounts.models import Window
 from accounts.models.limits import NO_START
 
-LENGTHS = {
+LENGTHS: dict[str, timedelta] = {
     Window.SECOND: timedelta(seconds=1),
     Window.MINUTE: timedelta(minutes=1),
     Window.HOUR: timedelta(hours=1),
@@ -16,8 +16,11 @@ LENGTHS = {
     Window.WEEK: timedelta(weeks=1),
     Window.MONTH: timedelta(days=30),
 }
-SLOTS = 60
-SLOTS_PER_SECOND = 10
+SLOTS, SLOTS_PER_SECOND = 60, 10
+# How finely sliding windows are counted.
+SLOT_LENGTHS: dict[str, timedelta] = {
+    window: length / (SLOTS_PER_SECOND if window == Window.SECOND else SLOTS) for window, length in LENGTHS.items()
+}
 
 # `moment` is local to the zone. An hour that comes twice when clocks go back is two windows: `fold` stays.
 STARTS: dict[str, Callable[[datetime], datetime]] = {
@@ -52,23 +55,18 @@ def end_of(window: str, start: datetime) -> datetime | None:
     if window == Window.TOTAL:
         return None
     if window not in NEXT:
-        return start + LENGTHS[Window(window)]
+        return start + LENGTHS[window]
     return NEXT[window](start.astimezone(timezone.get_default_timezone())).astimezone(UTC)
-
-
-def slot_length(window: str) -> timedelta:
-    """How finely a sliding window is counted."""
-    return LENGTHS[Window(window)] / (SLOTS_PER_SECOND if window == Window.SECOND else SLOTS)
 
 
 def slot_of(window: str, moment: datetime) -> datetime:
     """The start of the slot that `moment` falls in, in UTC."""
-    return moment.astimezone(UTC) - (moment - NO_START) % slot_length(window)
+    return moment.astimezone(UTC) - (moment - NO_START) % SLOT_LENGTHS[window]
 
 
 def horizon_of(window: str, moment: datetime) -> datetime:
     """Slots that began later than this may hold something of the sliding window that ends at `moment`."""
-    return moment - LENGTHS[Window(window)] - slot_length(window)
+    return moment - LENGTHS[window] - SLOT_LENGTHS[window]
 
 
 class Clock:
@@ -77,6 +75,8 @@ class Clock:
     def __init__(self, now: datetime) -> None:
         self.now = now
         self._starts: dict[tuple[str, bool], datetime] = {}
+        self._texts: dict[datetime, str] = {}
+        self._resets: dict[str, float | None] = {}
 
     def start_of(self, window: str, is_sliding: bool) -> datetime:
         """Which counter stands for now: the one of the window, or of the slot."""
@@ -85,3 +85,17 @@ class Clock:
             find = slot_of if is_sliding else start_of
             found = self._starts[(window, is_sliding)] = find(window, self.now)
         return found
+
+    def text_of(self, start: datetime) -> str:
+        """As charges remember it."""
+        found = self._texts.get(start)
+        if found is None:
+            found = self._texts[start] = start.isoformat()
+        return found
+
+    def reset_of(self, window: str) -> float | None:
+        """Seconds until the calendar's window is over; None: never."""
+        if window not in self._resets:
+            end = end_of(window, self.start_of(window, False))
+            self._resets[window] = None if end is None else (end - self.now).total_seconds()
+        return self._resets[window]
