@@ -23,7 +23,7 @@ from accounts.services.ledger import sweep
 from accounts.services.ledger.batch import Batch, Request, Result
 from accounts.services.ledger.types import Admission, Admitted, Settled, Settlement
 from accounts.services.ledger.worker import InFlightPage, identity, inflight_directory
-from common.database import use_own_connection
+from common.database import LOCK_TRY_SECONDS, use_own_connection
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,6 @@ MAX_BATCH = 256
 HEARTBEAT_SECONDS = 5.0
 SWEEP_SECONDS = 60.0
 LONGEST_PAUSE_SECONDS = 5.0
-LOCK_TRY_SECONDS = 0.02
 UNSTORABLE = "Its text could not be stored."
 
 
