@@ -22,13 +22,13 @@ from django.urls import reverse  # noqa: E402
 from django.utils import timezone  # noqa: E402
 from playwright.sync_api import Browser  # noqa: E402
 
-from accounts.models import ApiKey, Charge, User  # noqa: E402
+from accounts.models import ApiKey, Charge, Group, Limit, User  # noqa: E402
 from accounts.services import keys  # noqa: E402
 from accounts.services.ledger import writer  # noqa: E402
 from chat.models import Thread  # noqa: E402
 from chat.services import probes  # noqa: E402
 from common.models import Job  # noqa: E402
-from gateway.jobs.kinds import KINDS  # noqa: E402
+from gateway.jobs.kinds import SHOWN  # noqa: E402
 from providers.models import AIModel, Provider  # noqa: E402
 from tests import factories  # noqa: E402
 from tests.console import rows  # noqa: E402
@@ -80,18 +80,13 @@ def everything(browser: Browser, url: str, operator: User, folder: Path) -> None
 
 def _paths() -> dict[str, str]:
     lists = ("accounts_apikey", "accounts_charge", "accounts_payment", "accounts_group", "accounts_user")
-    lists += ("accounts_redemptioncode",)
-    lists += ("providers_provider", "providers_aimodel", "chat_thread", "chat_session", "axes_accessattempt")
-    adds = (
-        "accounts_redemptioncode",
-        "accounts_apikey",
-        "accounts_payment",
-        "providers_provider",
-        "providers_aimodel",
-        "accounts_group",
-    )
+    lists += ("accounts_redemptioncode", "accounts_limit", "accounts_limitnotice", "axes_accessattempt")
+    lists += ("providers_provider", "providers_aimodel", "chat_thread", "chat_session")
+    adds = ("accounts_redemptioncode", "accounts_apikey", "accounts_payment", "accounts_group", "accounts_limit")
+    adds += ("providers_provider", "providers_aimodel")
     rows_ = {"accounts_apikey": ApiKey, "accounts_charge": Charge, "providers_provider": Provider}
     rows_ |= {"providers_aimodel": AIModel, "chat_thread": Thread, "accounts_user": User}
+    rows_ |= {"accounts_limit": Limit, "accounts_group": Group}
     return {
         "dashboard": "/admin/",
         "spend": "/admin/spend/",
@@ -99,6 +94,8 @@ def _paths() -> dict[str, str]:
         "invoices": f"/admin/invoices/?month={timezone.localdate():%Y-%m}",
         "invoice": f"/admin/invoices/{ApiKey.objects.get(name='intern').pk}/{timezone.localdate():%Y-%m}/",
         "docs": "/api/docs/",
+        "add-limit-of-key": f"{reverse('admin:accounts_limit_add')}?key={ApiKey.objects.last().pk}",
+        "sample": reverse("admin:accounts_limit_sample", args=[Limit.objects.last().pk]),
         "revoke": reverse("admin:accounts_apikey_revoke", args=[ApiKey.objects.last().pk]),
         **{f"list-{name}": reverse(f"admin:{name}_changelist") for name in lists},
         **{f"add-{name}": reverse(f"admin:{name}_add") for name in adds},
@@ -130,7 +127,7 @@ def _tasks(visit: Visit, folder: Path, ending: str) -> None:
     """Not `_paths`: pages that refresh themselves never fall silent."""
     names = {job.pk: f"task-{job.kind}-{job.state}" for job in Job.objects.all()}
     pages = {name: reverse("admin:common_job_change", args=[pk]) for pk, name in names.items()}
-    pages |= {f"task-start-{kind}": reverse("admin:common_job_start", args=[kind]) for kind in KINDS}
+    pages |= {f"task-start-{kind}": reverse("admin:common_job_start", args=[kind]) for kind in SHOWN}
     for name, path in {"tasks": reverse("admin:common_job_changelist"), **pages}.items():
         visit.page.goto(path)
         visit.picture(folder / f"{name}-{ending}")
@@ -140,6 +137,7 @@ def main(folder: str = "") -> None:
     with served() as url, FakeOpenAI() as upstream, chromium() as browser:
         operator = User.objects.create_superuser("operator", password="x")
         rows.history()
+        rows.limits_in_use()
         if not folder:
             readme(browser, url, operator)
             return
