@@ -68,6 +68,10 @@ class LimitForm(ModelForm):
         super().__init__(*args, **kwargs)
         if "new_secret" in self.fields and notices.has_secret(self.instance):
             self.fields["new_secret"].widget.attrs["placeholder"] = "Empty: as it is"
+        if "most_cost" in self.fields:
+            self.fields["most_cost"].help_text = ""
+        if "most_count" in self.fields:
+            self.fields["most_count"].help_text = "Requests, tokens or parallel calls."
         if "notify_email" in self.fields and not settings.EMAIL_URL:
             self.fields["notify_email"].help_text = NO_MAIL
 

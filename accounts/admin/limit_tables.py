@@ -11,7 +11,6 @@ from django.utils import timezone
 from accounts.models import Limit, LimitCounter, LimitNotice, Metric
 from accounts.services import limit_use
 from accounts.services.limit_use import Use
-from accounts.services.notices import MOST_TRIES
 from common.console import ConsoleAdmin, moment, money
 from common.money import to_usd
 
@@ -137,7 +136,7 @@ def state_of(notice: LimitNotice) -> str:
         return "told"
     if notice.due_at is None:
         return "not told"
-    return f"failed {notice.attempts} of {MOST_TRIES} times" if notice.error else "waiting"
+    return "failing" if notice.error else "waiting"
 
 
 # Other pages

@@ -20,7 +20,7 @@ TELLING = (
         "description": "Nobody is told of a limit that only counts. Whoever may see limits sees these addresses.",
     },
 )
-COLORS = {"told": "success", "waiting": "info", "not told": "warning"}
+COLORS = {"told": "success", "waiting": "info", "failing": "warning", "not told": "danger"}
 
 
 class LimitAdmin(ConsoleAdmin):
@@ -144,13 +144,14 @@ class LimitNoticeAdmin(BigTableAdmin):
     """What was reached, who was told, or why not. Who may see limits sees these."""
 
     list_display = (
-        time_column("created_at", "reached"),
+        time_column("created_at", "time"),
         "limit",
         "whose",
         "level",
         "used_then",
         "state",
-        time_column("told_at", "told"),
+        time_column("told_at", "told at"),
+        "attempts",
         "error",
     )
     list_filter = (ToldFilter, ("limit", AutocompleteSelectFilter))
