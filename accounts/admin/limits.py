@@ -150,9 +150,7 @@ class LimitNoticeAdmin(BigTableAdmin):
         "level",
         "used_then",
         "state",
-        time_column("told_at", "told at"),
-        "attempts",
-        "error",
+        "outcome",
     )
     list_filter = (ToldFilter, ("limit", AutocompleteSelectFilter))
     list_filter_submit = True
@@ -203,6 +201,10 @@ class LimitNoticeAdmin(BigTableAdmin):
     @display(description="window since")
     def window_start(self, notice: LimitNotice) -> str:
         return moment(notice.starts_at)
+
+    @display(description="when, or why not")
+    def outcome(self, notice: LimitNotice) -> str:
+        return moment(notice.told_at, notice.error or "–")
 
     @display(description="state", label=COLORS)
     def state(self, notice: LimitNotice) -> str:
