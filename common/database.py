@@ -1,9 +1,15 @@
 """Borrowing a database connection for a moment."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
-from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connections, transaction
+
+Done = TypeVar("Done")
+
+LOCK_TRY_SECONDS = 0.02
 
 
 def use_own_connection(*, sqlite_timeout_seconds: float) -> None:
@@ -30,6 +36,25 @@ def borrowed_connection() -> Iterator[None]:
     finally:
         if not connection.in_atomic_block:
             connection.close()
+
+
+def written(write: Callable[[], Done], *, within_seconds: float) -> Done:
+    """What a short write of a call comes to, over a borrowed connection.
+
+    On SQLite another process may hold the lock: it is waited for in small steps, in which other calls go on.
+    """
+    deadline = time.monotonic() + within_seconds
+    while True:
+        try:
+            with borrowed_connection():
+                if connection.vendor == "sqlite":
+                    with connection.cursor() as cursor:
+                        cursor.execute(f"PRAGMA busy_timeout = {round(LOCK_TRY_SECONDS * 1000)}")
+                return write()
+        except OperationalError as error:
+            if "database is locked" not in str(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(LOCK_TRY_SECONDS)
 
 
 @contextmanager

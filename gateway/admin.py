@@ -6,9 +6,10 @@ from django.contrib import admin
 from django_tasks_db.models import DBTaskResult
 
 from accounts.admin.charges import ChargeAdmin
-from accounts.models import Charge
+from accounts.models import Charge, Limit
 from common.console import ModelAdmin, time_column
 from common.models import Job
+from gateway.console.limits import ToldLimitAdmin
 from gateway.console.probes import TestedModelAdmin, TestedProviderAdmin
 from gateway.console.starting import TaskButtons
 from gateway.console.tasks import JobAdmin
@@ -18,6 +19,7 @@ from providers.models import AIModel, Provider, Rest
 admin.site.register(Provider, TestedProviderAdmin)
 admin.site.register(AIModel, TestedModelAdmin)
 admin.site.register(Rest, RestAdmin)
+admin.site.register(Limit, ToldLimitAdmin)
 admin.site.register(Job, JobAdmin)
 admin.site.unregister([AccessAttempt, AccessLog, AccessFailureLog, DBTaskResult, Charge])
 

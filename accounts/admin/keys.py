@@ -16,11 +16,11 @@ from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from accounts.admin import once
+from accounts.admin.limit_tables import LimitsShown
 from accounts.models import ApiKey, Group, GroupGrant, KeyGrant, Role, Scope, User
-from accounts.services import keys, principals
+from accounts.services import keys, limit_use, principals
 from accounts.services.ledger.decisions import first_of_month
 from common.console import (
-    ConsoleAdmin,
     ModelForm,
     MoneyInput,
     TabularInline,
@@ -58,10 +58,13 @@ class GroupGrantInline(TabularInline):
 
 
 @admin.register(Group)
-class GroupAdmin(ConsoleAdmin):
+class GroupAdmin(LimitsShown):
     list_display = ("name", "code", time_column("created_at", "made"))
     search_fields = ("name", "code")
     inlines = (GroupGrantInline,)
+
+    def uses_of(self, row: Group) -> list[limit_use.Use]:
+        return limit_use.of_group(row)
 
 
 class KeyForm(ModelForm):
@@ -129,7 +132,7 @@ class UsableFilter(admin.SimpleListFilter):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(once.OnceAdmin):
+class ApiKeyAdmin(LimitsShown, once.OnceAdmin):
     """A secret is shown once, by the page after its form; see `accounts.admin.once` for where it is meanwhile."""
 
     inlines = (KeyGrantInline,)
@@ -286,6 +289,9 @@ class ApiKeyAdmin(once.OnceAdmin):
         key = self.get_object(request, object_id)
         panel = panel_of(key) if key else {}
         return super().change_view(request, object_id, form_url, {"panel": panel, **(extra_context or {})})
+
+    def uses_of(self, row: ApiKey) -> list[limit_use.Use]:
+        return limit_use.of_key(row)
 
     # Actions: their links lead to forms, only a POST acts.
 

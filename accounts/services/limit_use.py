@@ -109,9 +109,14 @@ def amount(limit: Limit, number: int) -> str:
     return telling.amount(rule_of(limit), number)
 
 
+def started_at(limit: Limit, now: datetime) -> datetime:
+    """When the calendar's window that holds began."""
+    return Clock(now).start_of(limit.window, False)
+
+
 def resets_at(limit: Limit, now: datetime) -> datetime | None:
     """When it begins anew; None: never, or bit by bit all the time."""
-    return None if limit.is_sliding else end_of(limit.window, Clock(now).start_of(limit.window, False))
+    return None if limit.is_sliding else end_of(limit.window, started_at(limit, now))
 
 
 # What stands in the counters
@@ -129,9 +134,9 @@ def uses(limits: Sequence[Limit], *, most_each: int = 1) -> dict[int, list[Use]]
 
 def near(*, most: int) -> list[Use]:
     """Those past their limit's first threshold, the fullest first. What only counts warns nobody."""
-    limits = Limit.objects.filter(is_enabled=True).exclude(action=Action.OBSERVE).exclude(thresholds=[])
+    rows = LimitCounter.objects.filter(Q(used__gt=0) | Q(held__gt=0), _inside(timezone.now()))
+    limits = Limit.objects.filter(is_enabled=True, pk__in=rows.values("limit_id")).exclude(action=Action.OBSERVE)
     by_id = {limit.pk: limit for limit in _whole(limits)}
-    rows = LimitCounter.objects.filter(Q(used__gt=0) | Q(held__gt=0), limit__is_enabled=True)
     found = [use for each in _fullest(rows, by_id, most).values() for use in each if use.is_past_threshold]
     return named(sorted(found, key=lambda use: (-use.percent, use.limit.name))[:most])
 

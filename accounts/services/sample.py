@@ -6,7 +6,7 @@ Like those of a team: few keys call much, each a few models, days of the week di
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -76,9 +76,11 @@ def make(*, count: int, days: int = 90, callers: int = 100, seed: int = 1) -> It
     weights = [1 / rank for rank in range(1, callers + 1)]
     done = 0
     for day, share in zip(all_days, _shares(all_days, count), strict=True):
-        moments = sorted(_moment(chance, day) for _ in range(share))
+        since, until = start_of(day), min(end_of(day), timezone.now())
+        moments = sorted(since + (until - since) * chance.random() for _ in range(share))
         who = chance.choices(team, weights, k=share)
-        _write(day, [_row(chance, *each) for each in zip(who, moments, strict=True)], team)
+        month = first_of_month(day)
+        _write(day, [_row(chance, caller, moment, month) for caller, moment in zip(who, moments, strict=True)], team)
         done += share
         yield done
 
@@ -107,24 +109,20 @@ def _shares(days: Sequence[date], count: int) -> list[int]:
     return [end - start for start, end in zip([0, *ends], ends, strict=False)]
 
 
-def _moment(chance: random.Random, day: date) -> datetime:
-    since, until = start_of(day), min(end_of(day), timezone.now())
-    return since + (until - since) * chance.random()
-
-
-def _row(chance: random.Random, who: Caller, moment: datetime) -> Row:
+def _row(chance: random.Random, who: Caller, moment: datetime, month: date) -> Row:
     model, provider, tags = chance.choice(who.habits)
     outcome, prices = chance.choice(ENDINGS), MODELS[model]
     is_used = outcome != Outcome.UPSTREAM_ERROR
     tokens = Tokens(chance.randrange(20, 4000), output=chance.randrange(1, 900)) if is_used else Tokens()
-    fee, month = tokens.cost(prices), first_of_month(timezone.localtime(moment))
+    fee = tokens.cost(prices)
     quota_fee, balance_fee = who.pay(fee, month)
     milliseconds = chance.randrange(200, 20_000)
+    began_at, settled_at = _time(moment - timedelta(milliseconds=milliseconds)), _time(moment)
     return {
         "uuid": _uuid(chance),
-        "created_at": _time(moment - timedelta(milliseconds=milliseconds)),
-        "updated_at": _time(moment),
-        "settled_at": _time(moment),
+        "created_at": began_at,
+        "updated_at": settled_at,
+        "settled_at": settled_at,
         "request_id": f"req_{chance.getrandbits(128):032x}",
         "key_id": who.id,
         "group_id": who.group_id,
@@ -158,7 +156,7 @@ def _uuid(chance: random.Random) -> Any:
 
 
 def _time(moment: datetime) -> Any:
-    return connection.ops.adapt_datetimefield_value(moment.astimezone(UTC))
+    return connection.ops.adapt_datetimefield_value(moment)
 
 
 @transaction.atomic

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum, auto
 
+from django.conf import settings
 from django.db import Error, IntegrityError, connection
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
@@ -24,8 +25,8 @@ from accounts.services.ledger.worker import is_gone
 from chat.errors import AnswerNotKept, KeyReused, StillRunning
 from chat.models import IdempotentCall
 from chat.services import smart
-from chat.services.repeatable import ADMITTED_WITHIN_SECONDS, FREE, TABLE, Repeatable, unpacked
-from common.database import borrowed_connection
+from chat.services.repeatable import ADMITTED_WITHIN_SECONDS, TABLE, Repeatable, unpacked
+from common.database import Done, written
 from providers.requesters.base import Answer
 
 logger = logging.getLogger(__name__)
@@ -87,8 +88,7 @@ def claim(asked: Asked) -> Repeatable | Kept:
     Raises KeyReused, StillRunning or AnswerNotKept; an InvalidKey; LedgerUnavailable.
     """
     try:
-        with borrowed_connection():
-            return asked.claimed if _insert(asked) else _claim_used(asked)
+        return _written(lambda: asked.claimed if _insert(asked) else _claim_used(asked))
     except Error as error:
         raise LedgerUnavailable("The database does not answer. Try again shortly.") from error
 
@@ -104,8 +104,7 @@ def keep(call: Repeatable, make: Callable[[], bytes]) -> bytes:
     call.take_answer(Answer({}, content))
     call.complete({})
     try:
-        with borrowed_connection():
-            call.write_one(connection, {})
+        _written(lambda: call.write_one(connection, {}))
     except Error as error:
         logger.warning("%s: its answer was not kept: %s", call.request_id, type(error).__name__)
     return content
@@ -115,10 +114,13 @@ def free(call: Repeatable) -> None:
     """The call was not admitted: who tries again shall be heard. Where the database is away, the key is free half a
     minute later."""
     try:
-        with borrowed_connection(), connection.cursor() as cursor:
-            cursor.execute(FREE, call.mine)
+        _written(lambda: call.give_back(connection))
     except Error as error:
         logger.warning("%s: its Idempotency-Key was not given back: %s", call.request_id, type(error).__name__)
+
+
+def _written(write: Callable[[], Done]) -> Done:
+    return written(write, within_seconds=settings.LEDGER_WAIT_SECONDS)
 
 
 def _insert(asked: Asked) -> bool:

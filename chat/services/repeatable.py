@@ -96,11 +96,17 @@ class Repeatable:
                 call.write_one(connection, {"x-weighbridge-cost": show(each.fee)})
 
     def write_one(self, connection: BaseDatabaseWrapper, more_headers: Mapping[str, str]) -> None:
+        """Once, when the call is over."""
+        if not self.is_whole:
+            self.give_back(connection)
+            return
         with connection.cursor() as cursor:
-            if self.is_whole:
-                cursor.execute(STORE, (*self._stored(more_headers), *self.mine))
-            else:
-                cursor.execute(FREE, self.mine)
+            cursor.execute(STORE, (*self._stored(more_headers), *self.mine))
+
+    def give_back(self, connection: BaseDatabaseWrapper) -> None:
+        """The key is free for the next one."""
+        with connection.cursor() as cursor:
+            cursor.execute(FREE, self.mine)
 
     def _stored(self, more_headers: Mapping[str, str]) -> tuple[Any, ...]:
         told = {name: self._headers[name] for name in KEPT_HEADERS if name in self._headers}

@@ -12,6 +12,7 @@ from django.db.models import Count, Sum
 from django.http import HttpRequest
 from django.utils import timezone
 
+from accounts.admin import limit_tables
 from accounts.models import ApiKey, Charge, State
 from accounts.services import reports
 from accounts.services.reports import NOTHING, Bounds, Total
@@ -50,6 +51,7 @@ def context(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "cards": cards(traffic),
         "charts": [chart(title, each, traffic) for title, each in CHARTS],
         "tops": tops(window(now)),
+        "near": limit_tables.near(request),
         "unpriced": unpriced.since(_days(now)[0]) if request.user.has_perm("providers.view_aimodel") else None,
         "latest": [row(charge) for charge in latest],
         "open_holds": traffic.open_holds,

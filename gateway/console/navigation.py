@@ -25,6 +25,11 @@ def items(request: HttpRequest) -> list[dict[str, Any]]:
             "Callers",
             _table("API keys", "key", "accounts", "apikey"),
             _table("Groups", "workspaces", "accounts", "group"),
+            _table("Limits", "speed", "accounts", "limit"),
+            {
+                **_link("Notices of limits", "notifications", "admin:accounts_limitnotice_changelist"),
+                "permission": _may_view("accounts.view_limit"),
+            },
             _table("Payments", "payments", "accounts", "payment"),
             {**_link("Invoices", "request_quote", "invoices"), "permission": _may_view("accounts.view_payment")},
             _table("Redemption codes", "redeem", "accounts", "redemptioncode"),

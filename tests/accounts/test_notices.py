@@ -1,7 +1,12 @@
 """Notices of limits: when the ledger makes one, who takes it, what it says, and what becomes of it."""
 
-from datetime import timedelta
+import base64
+import hmac
+import re
+import time
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +20,7 @@ from accounts.services import limits, notices
 from accounts.services.ledger.audit import audit
 from accounts.services.ledger.batch import Batch
 from accounts.services.ledger.limiting.rules import load_book
+from common import webhooks
 from common.money import to_usd
 from tests import factories
 from tests.accounts.limiting import NOON, Clock, Desk
@@ -286,3 +292,19 @@ class TestSecrets:
         assert notices.rotate() == 2
         settings.FIELD_ENCRYPTION_KEYS = [new]
         assert {limit.notify_secret for limit in Limit.objects.all()} == {SECRET, ""}
+
+
+def test_the_readme_s_receiver_tells_ours_from_others() -> None:
+    text = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+    (snippet,) = re.findall(r"```python\n(def is_ours.*?)```", text, re.DOTALL)
+    names: dict[str, Any] = {"base64": base64, "hmac": hmac, "time": time}
+    exec(snippet, names)
+    now = datetime.now(UTC)
+    key = webhooks.key_bytes(SECRET)
+    assert key
+    headers = dict(webhooks.signed(key, "msg_1", b"{}", now))
+    assert names["is_ours"](SECRET, headers, b"{}")
+    assert not names["is_ours"](SECRET, headers, b"{} ")
+    assert not names["is_ours"]("whsec_" + "A" * 32, headers, b"{}")
+    old = dict(webhooks.signed(key, "msg_1", b"{}", now - timedelta(minutes=6)))
+    assert not names["is_ours"](SECRET, old, b"{}")

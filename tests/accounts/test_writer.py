@@ -213,6 +213,18 @@ def test_a_writer_has_a_heartbeat_before_its_first_hold(key: IssuedKey, deployme
     assert Charge.objects.get().worker_id == worker.uuid
 
 
+def test_no_hold_is_taken_by_a_process_that_nobody_knows(key: IssuedKey, deployment: Deployment) -> None:
+    """On SQLite its heartbeat finds the database locked; it must be there all the same when the first hold is."""
+    asked = admission(key, deployment)
+    with transaction.atomic():
+        list(ApiKey.objects.select_for_update())
+        waiting = ThreadPoolExecutor(1).submit(ledger.writer().admit, asked)
+        time.sleep(0.3)
+    assert waiting.result(10).hold > 0
+    assert Worker.objects.filter(uuid=ledger.writer().worker_id).exists()
+    assert audit() == []
+
+
 def test_a_living_process_is_never_swept(key: IssuedKey, deployment: Deployment) -> None:
     ledger.writer().admit(admission(key, deployment))
     assert sweep.sweep() == sweep.Swept(0, 0)

@@ -2,16 +2,31 @@
 
 import random
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
 from django.utils import timezone
 
-from accounts.models import ApiKey, Charge, Outcome, State, UsageSource, User
-from accounts.services import keys, rollups
+from accounts.models import (
+    ApiKey,
+    Charge,
+    Group,
+    Limit,
+    LimitCounter,
+    LimitNotice,
+    Metric,
+    Outcome,
+    State,
+    Subject,
+    UsageSource,
+    User,
+    Window,
+)
+from accounts.services import keys, limits, rollups
 from accounts.services.ledger.decisions import first_of_month
+from accounts.services.ledger.limiting.windows import slot_of, start_of
 from accounts.services.principals import of_user
 from chat.models import BotEvent, BotPlatform
 from chat.services.bots import managing
@@ -96,6 +111,52 @@ def history(days: int = 30, most_per_day: int = 90, seed: int = 7) -> None:
     in_order = sorted(range(len(times)), key=times.__getitem__)
     save([charges[place] for place in in_order], [times[place] for place in in_order])
     _count_up(callers)
+
+
+def limits_in_use() -> None:
+    """Limits of every sort, some of them nearly reached, with notices in every state."""
+    key, group = ApiKey.objects.order_by("pk")[0], Group.objects.create(name="engineering")
+    ApiKey.objects.filter(pk=key.pk).update(group=group)
+    now = timezone.now()
+    count, whose = {"metric": Metric.REQUESTS}, {"subject": Subject.KEY, "key": key}
+    for name, used, fields in (
+        ("support bot, a month", Decimal("421.5"), {**whose, "most": Decimal(500)}),
+        ("support bot, a minute", 12, {**whose, **count, "most": 60, "window": Window.MINUTE}),
+        ("engineering", Decimal("1004.2"), {"subject": Subject.GROUP, "group": group, "most": 1000, "action": "warn"}),
+        ("everyone at the same time", 31, {"metric": Metric.PARALLEL, "most": 200}),
+        ("tokens of gpt-4o in any hour", 140_000, {
+            "subject": Subject.MODEL, "value": "gpt-4o", "metric": Metric.TOKENS, "most": 1_000_000,
+            "window": Window.HOUR, "is_sliding": True,
+        }),
+        ("each e-mail, a day", None, {"subject": Subject.EMAIL, **count, "most": 1000, "window": Window.DAY,
+            "notify_url": "https://ops.example/hooks", "notify_secret": "whsec_" + "A" * 32,
+            "notify_email": "ops@example.com"}),
+    ):  # fmt: skip
+        limit = limits.add(name=name, **fields)
+        for member, part in ({"": used} if used is not None else EMAILS).items():
+            _use(limit, member, part, now)
+
+
+EMAILS = {"ada@example.com": 912, "grace@example.com": 655, "linus.with.a.long.name@research.example.com": 1000}
+
+
+def _use(limit: Limit, member: str, used: Any, now: datetime) -> None:
+    units = to_units(used) if limit.metric == Metric.COST else used
+    start = slot_of(limit.window, now) if limit.is_sliding else start_of(limit.window, now)
+    taken = {"held": units} if limit.metric == Metric.PARALLEL else {"used": units}
+    LimitCounter.objects.create(limit=limit, member=member, starts_at=start, **taken)
+    if member:
+        for back in (1, 2, 3):
+            earlier = start_of(limit.window, now - timedelta(days=back))
+            LimitCounter.objects.create(limit=limit, member=member, starts_at=earlier, used=units // (back + 1))
+        states: list[dict[str, Any]] = [
+            {"told_at": now, "attempts": 1},
+            {"due_at": now, "attempts": 2, "error": "The webhook answered with status 503."},
+        ]
+        for percent, state in zip((80, 100), states, strict=True):
+            LimitNotice.objects.create(
+                limit=limit, member=member, starts_at=start, percent=percent, used=units, created_at=now, **state
+            )
 
 
 def tasks(operator: User) -> None:

@@ -22,7 +22,7 @@ from django.urls import reverse  # noqa: E402
 from django.utils import timezone  # noqa: E402
 from playwright.sync_api import Browser  # noqa: E402
 
-from accounts.models import ApiKey, Charge, User  # noqa: E402
+from accounts.models import ApiKey, Charge, Group, Limit, User  # noqa: E402
 from accounts.services import keys  # noqa: E402
 from accounts.services.ledger import writer  # noqa: E402
 from chat.models import Bot, Thread  # noqa: E402
@@ -80,20 +80,13 @@ def everything(browser: Browser, url: str, operator: User, folder: Path) -> None
 
 def _paths() -> dict[str, str]:
     lists = ("accounts_apikey", "accounts_charge", "accounts_payment", "accounts_group", "accounts_user")
-    lists += ("accounts_redemptioncode",)
-    lists += ("providers_provider", "providers_aimodel", "chat_thread", "chat_session", "axes_accessattempt")
-    lists += ("chat_bot",)
-    adds = (
-        "accounts_redemptioncode",
-        "accounts_apikey",
-        "accounts_payment",
-        "providers_provider",
-        "providers_aimodel",
-        "accounts_group",
-        "chat_bot",
-    )
+    lists += ("accounts_redemptioncode", "accounts_limit", "accounts_limitnotice", "axes_accessattempt")
+    lists += ("providers_provider", "providers_aimodel", "chat_thread", "chat_session", "chat_bot")
+    adds = ("accounts_redemptioncode", "accounts_apikey", "accounts_payment", "accounts_group", "accounts_limit")
+    adds += ("providers_provider", "providers_aimodel", "chat_bot")
     rows_ = {"accounts_apikey": ApiKey, "accounts_charge": Charge, "providers_provider": Provider}
-    rows_ |= {"providers_aimodel": AIModel, "chat_thread": Thread, "accounts_user": User, "chat_bot": Bot}
+    rows_ |= {"providers_aimodel": AIModel, "chat_thread": Thread, "accounts_user": User}
+    rows_ |= {"accounts_limit": Limit, "accounts_group": Group, "chat_bot": Bot}
     return {
         "dashboard": "/admin/",
         "spend": "/admin/spend/",
@@ -101,6 +94,8 @@ def _paths() -> dict[str, str]:
         "invoices": f"/admin/invoices/?month={timezone.localdate():%Y-%m}",
         "invoice": f"/admin/invoices/{ApiKey.objects.get(name='intern').pk}/{timezone.localdate():%Y-%m}/",
         "docs": "/api/docs/",
+        "add-limit-of-key": f"{reverse('admin:accounts_limit_add')}?key={ApiKey.objects.last().pk}",
+        "sample": reverse("admin:accounts_limit_sample", args=[Limit.objects.last().pk]),
         "revoke": reverse("admin:accounts_apikey_revoke", args=[ApiKey.objects.last().pk]),
         **{f"list-{name}": reverse(f"admin:{name}_changelist") for name in lists},
         **{f"add-{name}": reverse(f"admin:{name}_add") for name in adds},
@@ -142,6 +137,7 @@ def main(folder: str = "") -> None:
     with served() as url, FakeOpenAI() as upstream, chromium() as browser:
         operator = User.objects.create_superuser("operator", password="x")
         rows.history()
+        rows.limits_in_use()
         if not folder:
             readme(browser, url, operator)
             return

@@ -77,7 +77,7 @@ def test_the_dearest_come_first(console: Client, key: ApiKey, model: AIModel) ->
 def test_the_number_of_queries_does_not_grow(console: Client, django_assert_num_queries: Any) -> None:
     rows.history(days=3, most_per_day=30)
     # session, user; latest, days, the last day from today and a part of yesterday, holds, tops, names, unpriced models
-    with django_assert_num_queries(10) as seen:
+    with django_assert_num_queries(12) as seen:
         page = console.get("/admin/").content.decode()
     assert "Latest calls" in page
     sums = [query["sql"] for query in seen.captured_queries if "SUM(" in query["sql"]]

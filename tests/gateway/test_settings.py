@@ -44,6 +44,27 @@ def test_a_wrong_value_stops_the_start(tmp_path: Path, name: str, value: str, me
     assert message in done.stderr
 
 
+def test_the_mail_server_is_one_url(tmp_path: Path) -> None:
+    secrets = {"SECRET_KEY": "k", "FIELD_ENCRYPTION_KEYS": "f", "API_KEY_PEPPER": "p", "VAR_DIR": str(tmp_path)}
+    url = "smtp+ssl://me%40x.example:p%2Fw@mail.example"
+    show = "import gateway.settings as s; print(s.EMAIL_HOST, s.EMAIL_PORT, s.EMAIL_HOST_USER, s.EMAIL_HOST_PASSWORD, "
+    show += "s.EMAIL_USE_TLS, s.EMAIL_USE_SSL)"
+    command = [sys.executable, "-c", show]
+    done = subprocess.run(command, env={**os.environ, **secrets, "EMAIL_URL": url}, capture_output=True, text=True)
+    assert done.stdout.split() == ["mail.example", "465", "me@x.example", "p/w", "False", "True"], done.stderr
+
+
+@pytest.mark.parametrize(
+    "url", ["mail.example", "http://user:sesame@mail.example", "smtp://:sesame@", "smtp://x:sesame"]
+)
+def test_a_wrong_mail_server_is_said_without_its_password(tmp_path: Path, url: str) -> None:
+    done = check(tmp_path, EMAIL_URL=url)
+    assert done.returncode != 0
+    last = done.stderr.strip().splitlines()[-1]
+    assert "EMAIL_URL" in last
+    assert "sesame" not in last
+
+
 def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("from-a-file" * 6)

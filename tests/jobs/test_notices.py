@@ -275,17 +275,18 @@ def wait_until(gateway: ServedGateway, query: str, wanted: int, seconds: float =
     gateway.wait_for_rows(query, [wanted], seconds)
 
 
+@pytest.fixture(scope="module")
+def echo(gateway: ServedGateway) -> Iterator[None]:
+    with FakeOpenAI() as fake:
+        gateway.add_upstream(fake, "echo")
+        yield
+
+
 @pytest.mark.postgresql
 @pytest.mark.timeout(200)
 class TestWorkers:
-    @pytest.fixture(scope="class")
-    def upstream(self, gateway: ServedGateway) -> Iterator[None]:
-        with FakeOpenAI() as fake:
-            gateway.add_upstream(fake, "echo")
-            yield
-
     def test_what_calls_reach_is_told_by_the_worker(
-        self, gateway: ServedGateway, tasks: Tasks, receiver: Receiver, upstream: None
+        self, gateway: ServedGateway, tasks: Tasks, receiver: Receiver, echo: None
     ) -> None:
         declare(gateway, receiver, most_count=4, action="warn", thresholds=[50, 100, 150])
         with Worker(gateway):
@@ -297,7 +298,7 @@ class TestWorkers:
         assert len(receiver.ids) == 2
 
     def test_of_two_workers_one_tells_each(
-        self, gateway: ServedGateway, tasks: Tasks, receiver: Receiver, upstream: None
+        self, gateway: ServedGateway, tasks: Tasks, receiver: Receiver, echo: None
     ) -> None:
         receiver.seconds = 0.3
         declare(gateway, receiver, 10)
@@ -308,7 +309,7 @@ class TestWorkers:
         assert gateway.rows("SELECT DISTINCT attempts FROM accounts_limitnotice") == [(1,)]
 
     def test_a_worker_that_is_killed_while_it_tells_leaves_nothing_untold(
-        self, gateway: ServedGateway, tasks: Tasks, receiver: Receiver, upstream: None
+        self, gateway: ServedGateway, tasks: Tasks, receiver: Receiver, echo: None
     ) -> None:
         receiver.seconds = 1
         declare(gateway, receiver, 3, thresholds=[100])

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -182,6 +183,22 @@ def test_kill_9_at_any_moment_charges_no_delivered_answer_twice(
     before = asked_of(fake)
     assert [call(gateway, secret, key, "slow", stream=stream).text for key in keys] == texts
     assert asked_of(fake) == before
+
+
+def test_who_waits_for_sqlites_lock_keeps_nobody_else_waiting(gateway: ServedGateway, secret: str) -> None:
+    if not gateway.database_url.startswith("sqlite"):
+        pytest.skip("no other database has one lock for all")
+    assert call(gateway, secret, str(uuid4())).status_code == 200
+    other = sqlite3.connect(gateway.database_url.removeprefix("sqlite:///"), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with ThreadPoolExecutor(8) as pool:
+        waiting = [pool.submit(call, gateway, secret, str(uuid4())) for _ in range(8)]
+        time.sleep(0.2)
+        seconds = [requests.get(f"{gateway.url}/health", timeout=5).elapsed.total_seconds() for _ in range(20)]
+        assert not any(each.done() for each in waiting)
+        other.execute("ROLLBACK")
+        assert [each.result().status_code for each in waiting] == [200] * 8
+    assert max(seconds) < 1, seconds
 
 
 class TestSDK:

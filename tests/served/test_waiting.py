@@ -51,6 +51,14 @@ def test_a_stream_whose_first_word_is_late_begins_with_comments(served: tuple[Se
     served[0].wait_for_rows("SELECT outcome " + LAST, ["ok"])
 
 
+def test_a_stream_that_begins_with_comments_says_what_is_left_of_limits(served: tuple[ServedGateway, str]) -> None:
+    gateway, secret = served
+    limit = ("--key", secret[:10], "--metric", "requests", "--window", "total", "--most", "1000")
+    gateway.manage("set_limit", "rate", *limit)
+    head = RawClient(served, "late", stream=True).read_until(COMMENT).lower()
+    assert b"x-ratelimit-remaining-requests: 999" in head
+
+
 def test_what_fails_after_the_comments_is_an_error_event(served: tuple[ServedGateway, str]) -> None:
     client = RawClient(served, "late-error", stream=True)
     body = body_of(client.read_until(b"\r\n0\r\n\r\n"))

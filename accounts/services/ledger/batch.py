@@ -113,10 +113,10 @@ class Batch:
         _, charge_id, state, hold, limits, *where_paid_and_prices = row
         provider_id, model_name, month, quota_fee, balance_fee, *prices = where_paid_and_prices
         place = request.deployment.place if request.deployment else (provider_id, model_name)
+        if state != State.HELD and request.outcome == Outcome.SERVER_STOPPED:
+            return Settled(request)  # two sweeps at once
         dues = deciding.take_out(orjson.loads(limits), state == State.HELD, place, self.counters)
         if state != State.HELD:
-            if request.outcome == Outcome.SERVER_STOPPED:
-                return Settled(request)  # two sweeps at once
             # A sweep took this process for dead and guessed; it lives and knows.
             take_back(account, month, quota_fee, balance_fee)
             self.taken_back.append(charge_id)

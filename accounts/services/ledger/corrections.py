@@ -9,7 +9,7 @@ month that is over had paid only lowers what was spent: that quota is gone, and 
 
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from uuid import uuid4
 
 from django.db import connection, transaction
@@ -82,8 +82,8 @@ def standings(charges: Sequence[Charge], month: date | None = None) -> dict[int,
 def correct(key_id: int, ratings: dict[int, Rating]) -> list[Charge]:
     """Write what these ratings (by the charge's id, all of one key) change, and return the new rows. Doing so again
     changes nothing, as the difference is to all that was written before."""
-    now = timezone.now()
     account = sql.lock_accounts(connection, {key_id})[1][key_id]
+    now = timezone.now()  # one moment for the rows and for the day that counts them
     account.turn_month(first_of_month(timezone.localtime(now)))
     charges = list(Charge.objects.filter(pk__in=ratings, key=key_id, state=State.SETTLED).order_by("pk"))
     rows = []
@@ -91,14 +91,14 @@ def correct(key_id: int, ratings: dict[int, Rating]) -> list[Charge]:
         rating = ratings[standing.charge.pk]
         difference = cost_of(standing.charge, rating) - standing.cost
         if difference:
-            rows.append(_correction(standing, rating, difference, account))
+            rows.append(_correction(standing, rating, difference, account, now))
     written = Charge.objects.bulk_create(rows)
     sql.run_many(connection, sql.UPDATE_ACCOUNT, [_account_row(account)] if rows else [])
     rollups.add(connection, [row.pk for row in written], now)
     return written
 
 
-def _correction(standing: Standing, rating: Rating, difference: int, account: Account) -> Charge:
+def _correction(standing: Standing, rating: Rating, difference: int, account: Account, now: datetime) -> Charge:
     charge, month = standing.charge, account.month
     is_owed = difference > 0
     split = pay(account, difference) if is_owed else _give_back(standing, account, -difference)
@@ -119,7 +119,7 @@ def _correction(standing: Standing, rating: Rating, difference: int, account: Ac
         month_quota=None if account.month_quota is None or not is_owed else to_usd(account.month_quota),
         month_fee_after=to_usd(account.month_fee),
         balance_after=to_usd(account.balance),
-        settled_at=timezone.now(),
+        settled_at=now,
         **{name: getattr(charge, name) for name in COPIED},
     )
     amounts = zip(("fee", "quota_fee", "balance_fee", "shortfall"), astuple(split), strict=True)

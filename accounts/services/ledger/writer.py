@@ -23,7 +23,7 @@ from accounts.services.ledger import sweep
 from accounts.services.ledger.batch import Batch, Request, Result
 from accounts.services.ledger.types import Admission, Admitted, Settled, Settlement
 from accounts.services.ledger.worker import InFlightPage, identity, inflight_directory
-from common.database import use_own_connection
+from common.database import LOCK_TRY_SECONDS, use_own_connection
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,6 @@ MAX_BATCH = 256
 HEARTBEAT_SECONDS = 5.0
 SWEEP_SECONDS = 60.0
 LONGEST_PAUSE_SECONDS = 5.0
-LOCK_TRY_SECONDS = 0.02
 UNSTORABLE = "Its text could not be stored."
 
 
@@ -70,7 +69,8 @@ class Writer:
         self._queue: queue.SimpleQueue[Ticket | None] = queue.SimpleQueue()
         self._retry: list[Ticket] = []
         self._pause_seconds = 0.0
-        self._heartbeat_at = -HEARTBEAT_SECONDS
+        self._heartbeat_at = 0.0
+        self._is_known = False
         self._swept_at = time.monotonic()
         self.page = InFlightPage((inflight_dir or inflight_directory()) / f"{self.worker_id}.slots")
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
@@ -129,11 +129,12 @@ class Writer:
         waiting = [ticket for ticket in tickets if ticket is not None]
         if is_last and self._retry:
             waiting, self._retry = [*self._retry, *waiting], []
-        if not is_last:
-            self._beat()
-            self._sweep()
         if waiting:
             self._commit(waiting)
+        elif not is_last:
+            self._try_to_beat()
+        if not is_last:
+            self._sweep()
         return not is_last
 
     def _take(self) -> list[Ticket | None]:
@@ -171,6 +172,7 @@ class Writer:
         deadline = time.monotonic() + settings.LEDGER_WAIT_SECONDS
         while True:
             try:
+                self._beat()  # a hold whose process nobody knows could not be swept soon
                 return Batch(connection, self.worker_id).run(requests)
             except OperationalError as error:
                 if "database is locked" not in str(error) or time.monotonic() > deadline:
@@ -217,14 +219,18 @@ class Writer:
                 self._retry.append(Ticket(_release(ticket.request)))
 
     def _beat(self) -> None:
-        """Say that this process lives, so that no other sweeps its holds."""
-        if time.monotonic() - self._heartbeat_at < HEARTBEAT_SECONDS:
+        """Say that this process lives, so that no other sweeps its holds. Raises what the database raises."""
+        if self._is_known and time.monotonic() - self._heartbeat_at < HEARTBEAT_SECONDS:
             return
-        self._heartbeat_at = time.monotonic()
+        self._is_known = False
+        Worker.objects.update_or_create(
+            uuid=self.worker_id, defaults={"identity": identity(), "seen_at": timezone.now()}
+        )
+        self._heartbeat_at, self._is_known = time.monotonic(), True
+
+    def _try_to_beat(self) -> None:
         try:
-            Worker.objects.update_or_create(
-                uuid=self.worker_id, defaults={"identity": identity(), "seen_at": timezone.now()}
-            )
+            self._beat()
         except Error as error:
             logger.warning("no heartbeat: %s", error)
             connection.close()

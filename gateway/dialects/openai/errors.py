@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 
 from accounts.errors import (
@@ -77,6 +78,7 @@ UPSTREAM_TYPES = {400: INVALID, 429: "rate_limit_error", 504: "timeout_error"}
 
 def error_response(error: Exception, request: HttpRequest, request_id: str) -> HttpResponse:
     """The answer to a call that failed before anything of its answer was sent."""
+    error = _known(error)
     shape, content = _describe(error)
     if shape is INTERNAL:
         logger.error("%s failed", request_id, exc_info=error)
@@ -95,7 +97,14 @@ def error_response(error: Exception, request: HttpRequest, request_id: str) -> H
 
 def error_frame(error: Exception) -> bytes:
     """The same as an event, for a stream that broke after its start."""
-    return b"data: " + orjson.dumps({"error": _describe(error)[1]}) + b"\n\n"
+    return b"data: " + orjson.dumps({"error": _describe(_known(error))[1]}) + b"\n\n"
+
+
+def _known(error: Exception) -> Exception:
+    """A database that goes away in the middle of a request says so in words of its own."""
+    if isinstance(error, OperationalError | InterfaceError):
+        return LedgerUnavailable("The database does not answer. Try again shortly.")
+    return error
 
 
 def _describe(error: Exception) -> tuple[Shape, dict[str, Any]]:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 from django.core.management import call_command
+from django.db import OperationalError, connection
 
 from accounts.models import ApiKey, Charge, Limit, Payment, RedemptionCode, WrongCode
 from accounts.services import codes, payments
@@ -171,6 +172,20 @@ def test_a_code_s_money_is_on_the_key_s_balance(api: Api) -> None:
     )  # fmt: skip
     assert ApiKey.objects.get(pk=api.alice.key.pk).balance == 5
     assert audit() == []
+
+
+def test_a_database_that_goes_away_in_the_middle_is_a_503(api: Api) -> None:
+    def gone(execute: Any, sql: str, *rest: Any) -> Any:
+        if RedemptionCode._meta.db_table in sql:
+            raise OperationalError("terminating connection due to administrator command")
+        return execute(sql, *rest)
+
+    code = make()
+    with connection.execute_wrapper(gone):
+        answer = api.post("redeem", {"code": code})
+    assert error_of(answer, 503)["code"] == "ledger_unavailable"
+    assert "administrator" not in answer.content.decode()
+    assert answer["retry-after"] == "2"
 
 
 def test_a_drained_key_calls_again(api: Api) -> None:
