@@ -8,7 +8,7 @@ from providers.services import rotation
 
 class Command(GatewayCommand):
     help = (
-        "Encrypt all stored secrets of providers, limits and bots anew under the first of FIELD_ENCRYPTION_KEYS, while the "
+        "Encrypt all secrets of providers, limits and bots anew under the first of FIELD_ENCRYPTION_KEYS, while the "
         "gateway runs. Put the new key first, restart, run this, then drop the old key."
     )
 
