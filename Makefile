@@ -12,7 +12,7 @@ COMPILE = $(UV) pip compile -q --universal --python-version 3.11 --generate-hash
 	--no-emit-index-url --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench bench-reports lint lock clean
+.PHONY: help run test chaos bench bench-reports lint lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -22,6 +22,9 @@ run: ## install what is missing and start everything (PORT=8001 chooses the port
 
 test: ## the tests (ARGS="-k name -x" for pytest)
 	@$(PYTHON) bootstrap.py test $(ARGS)
+
+chaos: ## kill gateways and databases under load, and prove the ledger (CHAOS_SECONDS=600 SEED=1)
+	@$(PYTHON) bootstrap.py chaos
 
 bench: ## measure this gateway (PEER=litellm: and that one beside it)
 	@$(PYTHON) bootstrap.py bench $(if $(PEER),--peer $(PEER)) $(ARGS)

@@ -1,4 +1,4 @@
-"""`python3 bootstrap.py run|test|bench|install`: make .venv, install what is locked, then start. Used by `make`.
+"""`python3 bootstrap.py run|test|chaos|bench|install`: make .venv, install what is locked, then start. Used by `make`.
 
 Standard library only, and in the grammar of Python 3.6, so that an old Python gets a sentence and no SyntaxError.
 """
@@ -24,6 +24,7 @@ COMMANDS = {
     "run": ("run", ["manage.py", "up"]),
     "bench": ("run", ["-m", "bench"]),
     "test": ("dev", ["-m", "tests"]),
+    "chaos": ("dev", ["-m", "tests.chaos"]),
     "install": ("dev", []),
 }
 LOCKS = {"run": ["run.txt", "weights.txt"], "dev": ["dev.txt", "weights.txt"]}

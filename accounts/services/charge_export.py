@@ -24,8 +24,6 @@ COLUMNS = {
     "request_id": "request_id",
     "key": "key__name",
     "key_prefix": "key__prefix",
-    "group_id": "group_id",
-    "tags": "tags",
     "endpoint": "endpoint",
     "streamed": "is_stream",
     "model": "model_name",
@@ -40,7 +38,7 @@ COLUMNS = {
     **{name: name for name in ("reasoning_tokens", "usage_source")},
     **{name: name for name in ("price_in", "price_out", "price_cached_read", "price_cached_write")},
     **{name: name for name in ("hold", "fee", "quota_fee", "balance_fee", "shortfall")},
-    **{name: name for name in ("first_byte_ms", "total_ms", "settled_at")},
+    **{name: name for name in ("first_byte_ms", "total_ms", "settled_at", "group_id", "tags")},
 }
 
 

@@ -308,8 +308,8 @@ def served(charges: list[Charge], story: Story) -> Problems:
 
 def _served(op: int, settled: list[Charge], charges: list[Charge], said: list[Served]) -> Problems:
     whole = [each for each in said if each.is_good and each.is_finished]
-    # An answer that came too late was given up, and another one asked for.
-    given_up = sum(each.attempts - (each.state == "settled") for each in charges if each.attempts > 1 or each.error)
+    # An answer that came too late was given up, and the next one asked for, if any.
+    given_up = sum(each.attempts - (each.outcome != "upstream_error") for each in charges)
     if len(whole) > len(settled) + given_up:
         yield f"op {op}: {len(whole)} answers went out, {len(settled)} were charged: {_short(charges)}"
     # A process that dies just before it sends a call has noted already that it does.

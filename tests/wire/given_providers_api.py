@@ -138,8 +138,7 @@ def call(world: World) -> Charge:
     model: AIModel = factories.model(factories.provider(name="east"), "alpha")
     charge = rows.charge(_bob().keys.get(), model, request_id="req_0123456789abcdef")
     charge.quota_fee, charge.balance_fee = Decimal(0), charge.fee
-    charge.save()
-    Charge.objects.update(created_at=DAY)
+    rows.save([charge], [DAY])
     return charge
 
 
