@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import Charge, Role
 from accounts.services import keys
 from accounts.services.keys import IssuedKey
-from chat.models import Session, Thread
+from chat.models import Session, Thread, ThreadBody
 from chat.services import conversations
 from tests import factories
 from tests.fakes.openai import FakeOpenAI
@@ -164,6 +164,17 @@ def test_without_history_there_are_figures_alone(two: Two, settings: Any) -> Non
     [row] = two.data(two.alice, "/user/thread/list")["items"]
     assert (row["prompt"], row["completion"], row["tokens_in"]) == ("", "", 3)
     assert two.data(two.alice, "/user/session/list")["items"][0]["title"] == ""
+
+
+def test_what_is_kept_no_more_is_empty_and_found_by_no_word(two: Two) -> None:
+    old, new = two.say(two.alice, ALICES), two.say(two.alice, "a newer question")
+    before = two.data(two.alice, f"/user/thread/detail/{old.pk}")
+    ThreadBody.objects.filter(thread=old.charge_id).delete()
+    after = two.data(two.alice, f"/user/thread/detail/{old.pk}")
+    assert after == {**before, "prompt": "", "completion": "", "whole_prompt": ""}
+    listed = two.data(two.alice, "/user/thread/list")
+    assert [(row["id"], bool(row["prompt"])) for row in listed["items"]] == [(new.pk, True), (old.pk, False)]
+    assert [row["id"] for row in two.data(two.alice, "/user/thread/list", q="question")["items"]] == [new.pk]
 
 
 def test_an_embedding_is_a_thread_as_well(two: Two) -> None:
