@@ -318,7 +318,7 @@ def _limit(entry: Entry, charge: Charge) -> LimitState:
 
 
 def _limit_note(entry: Entry, charge: Charge) -> str:
-    served = (["provider", charge.provider_id], ["model", charge.model_name])
+    served = (["provider", str(charge.provider_id)], ["model", charge.model_name])
     if entry["of"] is not None and list(entry["of"]) not in served:
         return "The call ended elsewhere, so it counts nothing here."
     if entry["over"]:

@@ -241,10 +241,10 @@ def test_each_limit_is_told_before_and_after(console: Client) -> None:
 
 
 def test_a_limit_of_a_place_that_did_not_serve_says_so() -> None:
-    elsewhere = {**LIMIT, "of": ["provider", 0], "used": 0}
+    elsewhere = {**LIMIT, "of": ["provider", "0"], "used": 0}
     beyond = {**LIMIT, "over": 5}
     charge = with_limits(elsewhere, beyond)
-    here = {**LIMIT, "of": ["provider", charge.provider_id]}
+    here = {**LIMIT, "of": ["provider", str(charge.provider_id)]}
     notes = [each.note for each in explanations.explain(with_limits(elsewhere, beyond)).limits]
     assert ["ended elsewhere" in notes[0], "beyond the limit" in notes[1]] == [True, True]
     Charge.objects.filter(pk=charge.pk).update(limits=[here, {**LIMIT, "of": ["model", charge.model_name]}])
