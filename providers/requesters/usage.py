@@ -7,6 +7,7 @@ from typing import Any, Self
 # Vendors' names for the same part of the prompt. Those after the first are OpenRouter's and DashScope's.
 WRITES = ("cache_creation_tokens", "cache_write_tokens", "cache_creation_input_tokens")
 MOST_TOKENS = 100_000_000  # far beyond any context; more is a vendor's slip
+MOST_REQUESTS = 1_000_000  # in one call; at the highest price the cost still fits 64 bits
 Details = Mapping[str, Any]
 
 
@@ -112,7 +113,7 @@ def _limited(whole: int, *parts: int | None) -> list[int]:
 def requests_of(usage: object) -> int:
     """As how many requests a vendor counts a call that it charges by the request: a reranker's searches, else one."""
     searches = _count(usage, "search_units") if isinstance(usage, dict) else None
-    return max(searches or 1, 1)
+    return min(max(searches or 1, 1), MOST_REQUESTS)
 
 
 def usage_of(answer: Mapping[str, Any]) -> dict[str, Any] | None:

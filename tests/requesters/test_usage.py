@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from providers.requesters import anthropic_answer, bedrock_answer, gemini_answer, ollama_answer
-from providers.requesters.usage import Usage, requests_of, usage_of
+from providers.requesters.usage import MOST_REQUESTS, Usage, requests_of, usage_of
 
 
 def openai(prompt: Any = 100, completion: Any = 20, total: Any = None, **parts: Any) -> dict[str, Any]:
@@ -174,7 +174,14 @@ def test_no_token_is_counted_twice_and_none_below_zero(usage: dict[str, Any]) ->
 
 
 @pytest.mark.parametrize(
-    ("usage", "count"), [({"search_units": 3}, 3), ({"search_units": 0}, 1), ({"total_tokens": 9}, 1), (None, 1)]
+    ("usage", "count"),
+    [
+        ({"search_units": 3}, 3),
+        ({"search_units": 0}, 1),
+        ({"total_tokens": 9}, 1),
+        (None, 1),
+        ({"search_units": 10**30}, MOST_REQUESTS),
+    ],
 )
 def test_a_reranker_is_charged_by_its_searches(usage: Any, count: int) -> None:
     assert requests_of(usage) == count
