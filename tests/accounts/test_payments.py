@@ -13,9 +13,11 @@ from accounts.models import ApiKey, Charge, Outcome, Payment, PaymentKind, Usage
 from accounts.models.keys import NeverChanged
 from accounts.services import keys, payments
 from accounts.services.keys import IssuedKey
+from accounts.services.ledger import corrections
 from accounts.services.ledger import writer as ledger
 from accounts.services.ledger.audit import audit
-from accounts.services.ledger.types import Admission, Deployment, Settlement, Tokens
+from accounts.services.ledger.corrections import Rating
+from accounts.services.ledger.types import Admission, Deployment, Prices, Settlement, Tokens
 from accounts.services.payments import Maker
 from common.models import ConfigVersion
 from tests import factories
@@ -216,6 +218,21 @@ def test_what_was_refunded_is_not_settled_anew(key: IssuedKey, deployment: Deplo
     payments.refund(charge=Charge.objects.get(), note="we stopped it")
     assert ledger.writer().settle(done(asked, 100)).charge_id == 0
     assert (Charge.objects.get().balance_fee, balance_of(key)) == (Decimal("0.2"), 1)
+    assert audit() == []
+
+
+def test_what_was_rated_anew_is_not_settled_anew(key: IssuedKey, deployment: Deployment) -> None:
+    """A correction is the difference to a sweep's guess: another fee below it would be wrong by that much."""
+    asked = admission(key, deployment, output_bound=300)
+    ledger.writer().admit(asked)
+    guess = Settlement(
+        asked.request_id, asked.key_id, Outcome.SERVER_STOPPED, tokens=Tokens(output=200),
+        usage_source=UsageSource.ESTIMATED,
+    )  # fmt: skip
+    ledger.writer().settle(guess)
+    corrections.correct(key.key.pk, {Charge.objects.get().pk: Rating(Prices(0, 2000 * USD))})
+    assert ledger.writer().settle(done(asked, 100)).charge_id == 0
+    assert balance_of(key) == Decimal("0.6")
     assert audit() == []
 
 

@@ -136,12 +136,13 @@ def _account(row: Row) -> Account:
 
 def open_holds(connection: BaseDatabaseWrapper, request_ids: Sequence[str]) -> dict[str, Row]:
     """The charges among these that can still be settled, as OPEN_COLUMNS: held, or swept on a guess that nobody has
-    been paid back."""
+    been paid back and that was not rated anew."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT {OPEN_COLUMNS} FROM {CHARGES} WHERE request_id IN ({_places(request_ids)}) "
             "AND (state = 'held' OR (outcome = 'server_stopped' "
-            f"AND NOT EXISTS (SELECT 1 FROM {PAYMENTS} p WHERE p.charge_id = {CHARGES}.id)))",
+            f"AND NOT EXISTS (SELECT 1 FROM {PAYMENTS} p WHERE p.charge_id = {CHARGES}.id) "
+            f"AND NOT EXISTS (SELECT 1 FROM {CHARGES} r WHERE r.corrects_id = {CHARGES}.id)))",
             request_ids,
         )
         return {row[0]: row for row in cursor.fetchall()}
