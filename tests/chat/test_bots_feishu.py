@@ -10,8 +10,9 @@ import pytest
 
 from accounts.models import ApiKey, Charge, Outcome
 from accounts.services import keys
-from chat.models import BotEvent, Session
+from chat.models import BotEvent, Session, ThreadBody
 from chat.services.bots import feishu_cards, feishu_interface, updates
+from chat.services.bots.answers import NOT_KEPT
 from chat.services.bots.feishu import Feishu
 from common.models import Job, JobState
 from providers.models import AIModel
@@ -312,6 +313,16 @@ class TestResuming:
         work()
         assert chat.feishu.answers == [{"title": "Hello", "text": WHOLE}]
         assert len(chat.feishu.cards) == paid() == 1
+
+    def test_an_answer_that_is_kept_no_more_is_not_paid_again_either(self, chat: Chat) -> None:
+        chat.ask()
+        ThreadBody.objects.all().delete()
+        BotEvent.objects.update(message=_message())
+        Job.objects.update(state=JobState.QUEUED, finished_at=None)
+        work()
+        assert chat.feishu.answers[-1]["text"] == NOT_KEPT
+        assert paid() == 1
+        assert chat.ask("And now?")["text"] and len(chat.asked) == 1  # nothing is remembered of it
 
     def test_a_call_that_was_cut_off_is_made_again_under_another_id(self, chat: Chat) -> None:
         chat.change(modelId="500")
