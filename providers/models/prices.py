@@ -84,9 +84,10 @@ def note_change(model: ConfigRow, before: dict[str, Decimal | None], after: dict
 
 
 def keep_first(model: ConfigRow, own: dict[str, Decimal | None]) -> ModelPrice | None:
-    """The base row that holds now. The first change makes one of the model's own prices; having none is no price."""
+    """The base row that holds now. The first change, also one to come, makes one of the model's own prices; having
+    none is no price."""
     rows = ModelPrice.objects.filter(model_id=model.pk, above_tokens=0)
     latest = rows.filter(valid_from__lte=timezone.now()).order_by("-valid_from").first()
-    if latest is None and any(value is not None for value in own.values()) and not rows.exists():
+    if latest is None and any(value is not None for value in own.values()):
         return ModelPrice.objects.create(model_id=model.pk, valid_from=model.created_at, **own)
     return latest

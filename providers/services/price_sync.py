@@ -123,8 +123,11 @@ def complete(models: Iterable[AIModel]) -> None:
 
 
 def mirror(model: AIModel) -> None:
-    """Put the base prices that hold now into the model's own columns, after its list was edited."""
+    """Put the base prices that hold now into the model's own columns, after its list was edited; where all of its base
+    rows are to come, keep what holds until then."""
     fresh = AIModel.objects.prefetch_related("price_list").get(pk=model.pk)
+    if any(not row.above_tokens for row in fresh.price_list.all()):
+        keep_first(fresh, prices_in(fresh))
     current = _standing(fresh)[0]
     prices = {name: current.get(name) for name in PRICE_FIELDS}
     if prices != prices_in(fresh):

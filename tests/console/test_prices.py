@@ -1,5 +1,6 @@
 """The console's prices: what a model costs now, its list, and a warning where nobody said."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -9,11 +10,13 @@ from django.utils import timezone
 
 from accounts.models import DayOfSpend, User
 from providers.models import ALL_PRICE_FIELDS, AIModel, ModelPrice
+from providers.services import pricing
 from tests import factories
 from tests.console.test_dashboard import write
 from tests.console.test_models import form
 
 LIST = "/admin/providers/aimodel/"
+USD = 10**10
 
 
 @pytest.fixture
@@ -48,6 +51,18 @@ def test_a_base_row_becomes_the_models_own_price(console: Client, model: AIModel
     assert console.post(f"{LIST}{model.pk}/change/", said).status_code == 302
     model.refresh_from_db()
     assert (model.price_in, model.price_out) == (5, 6)
+
+
+def test_a_price_to_come_leaves_what_holds_until_then(console: Client, model: AIModel) -> None:
+    """Also for calls that are rated anew once it has come."""
+    to_come = {"valid_from_0": "2099-01-01", "price_in": "5", "price_out": "6"}
+    said = form(model.provider, price_in="1", price_out="2", **price_rows(to_come))
+    assert console.post(f"{LIST}{model.pk}/change/", said).status_code == 302
+    now, then = timezone.now(), datetime(2099, 2, 1, tzinfo=UTC)
+    held = [pricing.tiers_at(model=AIModel.objects.get(), moment=moment)[0].four[:2] for moment in (now, then)]
+    assert held == [(1 * USD, 2 * USD), (5 * USD, 6 * USD)]
+    AIModel.objects.update(price_in=5, price_out=6)
+    assert pricing.tiers_at(model=AIModel.objects.get(), moment=now)[0].four[:2] == (1 * USD, 2 * USD)
 
 
 def test_a_price_below_zero_is_told(console: Client, model: AIModel) -> None:
