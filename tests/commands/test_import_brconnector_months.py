@@ -11,8 +11,11 @@ from django.utils import timezone
 
 from accounts.models import Charge, DayOfSpend, Payment
 from accounts.services import rollups
+from accounts.services.ledger.audit import audit
 from chat.models import Thread, ThreadBody
 from chat.services import partitions, retention
+from chat.services.conversations import session_breaks
+from gateway.moving import threads
 from tests.commands.brconnector_database import BRConnectorDatabase
 from tests.commands.brconnector_world import FEE, Mover, World, set_key
 
@@ -105,6 +108,23 @@ def test_what_is_carried_is_a_days_spend_and_shrinks_as_threads_take_their_part(
     move_in()
     assert not Charge.objects.filter(endpoint="carried").exists()
     assert carried() == {}
+
+
+def test_the_ledger_proves_right_after_each_batch(
+    world: World, move_in: Mover, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    breaks: list[list[str]] = []
+    write = threads._write
+
+    def write_and_audit(*arguments: Any) -> None:
+        write(*arguments)
+        breaks.append([*map(str, audit()), *session_breaks()])
+
+    monkeypatch.setattr(threads, "_write", write_and_audit)
+    session = world.add("talk", "session", key="talk", key_id=world.ids["alice"])
+    add_threads(world, 300, 200, 50, 2, 1, 0.5, session_id=session)
+    move_in("--batch", "1")
+    assert breaks == [[]] * 6
 
 
 def test_days_are_those_that_a_rebuild_finds(world: World, move_in: Mover) -> None:
