@@ -105,9 +105,17 @@ def try_out(page: Page, secret: str, *operations: tuple[str, str]) -> None:
     page.locator("button.auth.authorize").first.click()
     page.click("button.btn-done")
     for operation, status in operations:
+        unfold(page, operation.partition("-")[0])
         page.click(f"#operations-{operation} .opblock-summary-control")
         page.click(f"#operations-{operation} button.execute")
         page.wait_for_selector(f"{answer_of(operation)} .response-col_status:has-text('{status}')")
+
+
+def unfold(page: Page, tag: str) -> None:
+    """The document shows its sections' titles alone until one is asked for."""
+    title = page.locator(f"#operations-tag-{tag}")
+    if title.get_attribute("data-is-open") != "true":
+        title.click()
 
 
 def answer_of(operation: str) -> str:
