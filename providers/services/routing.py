@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from django.conf import settings
+from django.db import Error
 from django.db.models import Prefetch
 
 from providers import catalog, policies
@@ -208,6 +209,8 @@ def accesses_if_sound(provider: Provider) -> tuple[Access, ...]:
     """None for a provider whose settings or key can't be used: the others must not go down with it."""
     try:
         return accesses_of(provider)
+    except Error:  # of the database; says nothing about the provider, which would stay without calls
+        raise
     except Exception:
         logger.exception("%s gets no calls: its settings can't be used", provider.name)
         return ()

@@ -28,13 +28,18 @@ class Faults:
         self.done: dict[str, int] = {}
         self._next: list[str] = []
 
+    @property
+    def kinds(self) -> dict[str, Callable[["Faults"], None]]:
+        """All that may happen here."""
+        return {**FAULTS, **(OF_SQLITE if self.server is None else OF_POSTGRESQL)}
+
     def any_one(self) -> None:
         """All kinds come in turn, each time in another order."""
         if not self._next:
-            self._next = list({**FAULTS, **(OF_SQLITE if self.server is None else OF_POSTGRESQL)})
+            self._next = list(self.kinds)
             self.chance.shuffle(self._next)
         name = self._next.pop()
-        {**FAULTS, **OF_SQLITE, **OF_POSTGRESQL}[name](self)
+        self.kinds[name](self)
         self.done[name] = self.done.get(name, 0) + 1
 
     # The gateway

@@ -198,11 +198,11 @@ def going_on(plan: Plan, load: Load, edits: Edits) -> Iterator[None]:
 
 
 def _stir(plan: Plan, faults: Faults) -> None:
+    """Until the time is over and each kind of fault has come."""
     chance, end = random.Random(f"{plan.seed} stirring"), time.monotonic() + plan.seconds
-    while (left := end - time.monotonic()) > 0:
-        time.sleep(min(chance.expovariate(1 / plan.seconds_between_faults), left))
-        if time.monotonic() < end:
-            faults.any_one()
+    while time.monotonic() < end or faults.done.keys() != faults.kinds.keys():
+        time.sleep(chance.expovariate(1 / plan.seconds_between_faults))
+        faults.any_one()
 
 
 def _judged(plan: Plan, gateway: ServedGateway, story: Story, zone: str) -> Report:

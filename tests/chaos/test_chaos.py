@@ -8,11 +8,16 @@ from tests.chaos.run import Plan, run
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
 
 SEED = 20
-SECONDS = 10
+SECONDS = 8
+SECONDS_BETWEEN_FAULTS = 0.5
+
+
+def plan(database: str) -> Plan:
+    return Plan(database, SEED, SECONDS, seconds_between_faults=SECONDS_BETWEEN_FAULTS)
 
 
 def test_nothing_is_overspent_on_sqlite() -> None:
-    report = run(Plan("sqlite", SEED, SECONDS))
+    report = run(plan("sqlite"))
     print(report)
     assert report.problems == []
     assert report.spent > 0
@@ -20,7 +25,7 @@ def test_nothing_is_overspent_on_sqlite() -> None:
 
 def test_nothing_is_overspent_on_postgresql() -> None:
     with PostgresServer() as server:
-        report = run(Plan("postgresql", SEED, SECONDS), server, server.url)
+        report = run(plan("postgresql"), server, server.url)
     print(report)
     assert report.problems == []
     assert report.spent > 0

@@ -4,8 +4,10 @@ import threading
 import time
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from providers.models import ProviderKey, Rest
@@ -338,3 +340,19 @@ def test_what_a_call_can_t_do_without_is_never_left_out(routes: Routes) -> None:
     routes.fakes["a"].reply_json("strict", unknown("messages"), status=400)
     assert routes.chat("strict").status_code == 400
     assert routes.calls("a") == 1
+
+
+def test_a_database_that_stumbles_takes_no_provider_out_of_the_routes(routes: Routes) -> None:
+    """Read once more, the picture is whole: nobody may go without calls until the next edit."""
+    routes.deployment("a")
+    stumbles = [True]
+
+    def execute_or_fail(execute: Any, sql: str, *rest: Any) -> Any:
+        if "providerkey" in sql and '"secret"' in sql and stumbles and stumbles.pop():
+            raise OperationalError("server closed the connection unexpectedly")
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(execute_or_fail):
+        assert routes.chat().status_code == 503
+        assert routes.served_by() == "a"
+    assert not stumbles
