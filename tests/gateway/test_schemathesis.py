@@ -32,7 +32,7 @@ from gateway.wsgi import application
 from tests.fakes.openai import FakeOpenAI
 from tests.gateway.made_up import CALLERS, Rows, only_loopback
 
-CALLS = int(os.environ.get("MADE_UP_CALLS", "1000"))
+CALLS = int(os.environ.get("MADE_UP_CALLS", "500"))
 SHARDS = 8
 AT_ONCE = 5  # calls of one operation before the rows are made whole again
 PARAMETER = re.compile(r"\{(\w+)\}")
