@@ -185,9 +185,8 @@ def test_kill_9_at_any_moment_charges_no_delivered_answer_twice(
     assert asked_of(fake) == before
 
 
+@pytest.mark.parametrize("gateway", ["sqlite"], indirect=True)  # no other database has one lock for all
 def test_who_waits_for_sqlites_lock_keeps_nobody_else_waiting(gateway: ServedGateway, secret: str) -> None:
-    if not gateway.database_url.startswith("sqlite"):
-        pytest.skip("no other database has one lock for all")
     assert call(gateway, secret, str(uuid4())).status_code == 200
     other = sqlite3.connect(gateway.database_url.removeprefix("sqlite:///"), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
