@@ -1,11 +1,12 @@
 """`make chaos`: rounds on SQLite and PostgreSQL in turn, each on a new database with the next seed.
 
-CHAOS_SECONDS is how long all of them take about (600), SEED the first seed (at random), ROUND_SECONDS one round (60).
+CHAOS_SECONDS: how long all of it takes, about (600). SEED: the first round's (at random). DATABASE: only that one.
 """
 
 import os
 import random
 import sys
+import time
 
 import tests.settings  # noqa: F401  # puts secrets for tests in the environment
 from bench.postgres import PostgresServer
@@ -13,6 +14,9 @@ from bench.processes import BenchError
 from tests.chaos.run import Plan, Report, run
 
 DATABASES = ("sqlite", "postgresql")
+ROUND_SECONDS, SHORTEST_SECONDS = 60, 5
+SECONDS_AROUND = 15  # that a round takes beside its load
+KILLS = ("kill -9", "server crashed")
 
 
 def number(name: str, otherwise: int) -> int:
@@ -27,19 +31,26 @@ def one_round(plan: Plan) -> Report:
 
 
 def main() -> int:
-    total, each = number("CHAOS_SECONDS", 600), number("ROUND_SECONDS", 60)
+    end = time.monotonic() + number("CHAOS_SECONDS", 600)
     seed = number("SEED", random.randrange(1_000_000))
-    only = os.environ.get("DATABASE")
-    databases = [only] if only else DATABASES
-    rounds = max(total // each, len(databases))
-    failed = False
-    for index in range(rounds):
-        plan = Plan(databases[index % len(databases)], seed + index, total / rounds)
+    databases = [only] if (only := os.environ.get("DATABASE")) else DATABASES
+    reports: list[Report] = []
+    while time.monotonic() < end or len(reports) < len(databases):
+        left = end - time.monotonic() - SECONDS_AROUND
+        database = databases[len(reports) % len(databases)]
+        plan = Plan(database, seed + len(reports), max(min(left, ROUND_SECONDS), SHORTEST_SECONDS))
         print(f"SEED={plan.seed} on {plan.database} ...", flush=True)
-        report = one_round(plan)
-        print(report, flush=True)
-        failed = failed or bool(report.problems)
-    return int(failed)
+        reports.append(one_round(plan))
+        print(reports[-1], flush=True)
+    print(summary(reports))
+    return int(any(report.problems for report in reports))
+
+
+def summary(reports: list[Report]) -> str:
+    calls, faults = sum(report.calls for report in reports), sum(sum(report.faults.values()) for report in reports)
+    kills = sum(times for report in reports for name, times in report.faults.items() if name.startswith(KILLS))
+    wrong = sum(len(report.problems) for report in reports)
+    return f"{len(reports)} rounds, {calls} calls, {faults} faults, {kills} of them kills and crashes: {wrong} wrong"
 
 
 if __name__ == "__main__":

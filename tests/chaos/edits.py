@@ -43,7 +43,10 @@ class Clerk:
         return answer
 
     def must(self, action: str, /, **arguments: Any) -> JSON:
+        """Where nothing happens meanwhile; the clerk's own connection may be a victim of what happened before."""
         answer = self.ask(action, **arguments)
+        if "lost" in answer:
+            answer = self.ask(action, **arguments)
         assert not {"lost", "refused"} & answer.keys(), (action, arguments, answer)
         return answer
 
