@@ -5,6 +5,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from bench.postgres import PostgresServer
 from bench.processes import BenchError
@@ -15,36 +17,50 @@ ON_POSTGRESQL = [f"tests/{area}" for area in AREAS]
 NOT_AGAIN = "not browser and not embedded"
 # What takes minutes is left to the shorter half: made-up calls, and workers that choose their databases themselves.
 LEFT_BESIDE = ("-m", "not made_up", "--ignore", "tests/jobs/test_work.py")
+# Gateways that are served whole, with databases of their own: they wait more than they work.
+SERVED = ("tests/served", "tests/chaos")
 
 
 def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "pytest", *arguments]
 
 
-def both(postgresql: str) -> int:
-    """On SQLite for all to see, and on PostgreSQL beside it, told afterwards: two cores, and each mostly waits."""
-    environment = {**os.environ, "DATABASE_URL": postgresql}
+@contextmanager
+def beside(title: str, arguments: Sequence[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """A part of the suite, run beside the block and told after it."""
     with tempfile.TemporaryFile("w+") as output:
-        beside = subprocess.Popen(
-            command("-m", NOT_AGAIN, *ON_POSTGRESQL), env=environment, stdout=output, stderr=subprocess.STDOUT
+        part = subprocess.Popen(
+            command(*arguments), env={**os.environ, **environment}, stdout=output, stderr=subprocess.STDOUT, text=True
         )
         try:
-            print("== on SQLite ==", flush=True)
-            failed = subprocess.run(command(*LEFT_BESIDE)).returncode
-            failed = beside.wait() or failed
+            yield part
+            part.wait()
         finally:
-            beside.kill()
-        print("== on PostgreSQL ==", flush=True)
+            part.kill()
+        print(f"== {title} ==", flush=True)
         output.seek(0)
         shutil.copyfileobj(output, sys.stdout)
-    return failed
+        sys.stdout.flush()
+
+
+def whole(postgresql: str) -> int:
+    """On SQLite for all to see, the other two parts beside it: two cores, and each mostly waits."""
+    left_out = [f"--ignore={folder}" for folder in SERVED]
+    database = {"DATABASE_URL": postgresql}
+    with (
+        beside("on PostgreSQL", ("-m", NOT_AGAIN, *ON_POSTGRESQL), database) as one,
+        beside("served", SERVED, {}) as two,
+    ):
+        print("== on SQLite ==", flush=True)
+        failed = subprocess.run(command(*LEFT_BESIDE, *left_out)).returncode
+    return failed or one.returncode or two.returncode
 
 
 def main() -> int:
     arguments = sys.argv[1:]
     try:
         with PostgresServer({"fsync": "off"}) as server:
-            return subprocess.run(command(*arguments)).returncode if arguments else both(server.url)
+            return subprocess.run(command(*arguments)).returncode if arguments else whole(server.url)
     except BenchError as error:
         print(error, file=sys.stderr)
         return 1
