@@ -352,8 +352,13 @@ def test_an_unknown_model(claude: AnthropicRequester) -> None:
         claude.chat(body() | {"model": "gpt-9"})
 
 
-def test_there_are_no_completions_and_no_embeddings(claude: AnthropicRequester, anthropic: FakeAnthropic) -> None:
-    for ask in (claude.complete, claude.stream_completion, claude.embed):
-        with pytest.raises(BadRequest, match=r"no .* endpoint"):
-            ask({"model": MODEL, "prompt": "x", "input": "x"})
+def test_there_are_no_embeddings(claude: AnthropicRequester, anthropic: FakeAnthropic) -> None:
+    with pytest.raises(BadRequest, match=r"no .* endpoint"):
+        claude.embed({"model": MODEL, "input": "x"})
     assert anthropic.seen == []
+
+
+def test_a_text_is_completed_by_way_of_chat(claude: AnthropicRequester) -> None:
+    answer = claude.complete({"model": MODEL, "prompt": "x", "max_tokens": 10}).json
+    assert answer["object"] == "text_completion"
+    assert answer["choices"][0]["text"]
