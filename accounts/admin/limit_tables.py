@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from accounts.models import Limit, LimitCounter, LimitNotice, Metric
 from accounts.services import limit_use
+from accounts.services.ledger.limiting import telling
 from accounts.services.limit_use import Use
 from common.console import ConsoleAdmin, moment, money
 from common.money import to_usd
@@ -122,13 +123,12 @@ def _window(limit: Limit, row: LimitCounter, name: str) -> dict[str, str]:
         "start": moment(row.starts_at),
         "name": name,
         "used": shown(limit, row.used),
-        "percent": f"{limit_use.percent_of(limit, row.used)} %",
+        "percent": f"{telling.percent_of(limit.most, row.used)} %",
     }
 
 
 def _with_names(limit: Limit, rows: list[Any]) -> list[tuple[Any, str]]:
-    names = limit_use.member_names((limit, row.member) for row in rows)
-    return [(row, names.get((limit.subject, row.member), row.member)) for row in rows]
+    return list(zip(rows, limit_use.member_names([(limit, row.member) for row in rows]), strict=True))
 
 
 def state_of(notice: LimitNotice) -> str:

@@ -179,9 +179,9 @@ class LimitNoticeAdmin(BigTableAdmin):
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         page = super().get_changelist_instance(request)
         page.result_list = list(page.result_list)
-        names = limit_use.member_names((notice.limit, notice.member) for notice in page.result_list)
-        for notice in page.result_list:
-            vars(notice)["name"] = names.get((notice.limit.subject, notice.member), notice.member)
+        names = limit_use.member_names([(notice.limit, notice.member) for notice in page.result_list])
+        for notice, name in zip(page.result_list, names, strict=True):
+            vars(notice)["name"] = name
         return page
 
     @display(description="whose")

@@ -8,6 +8,7 @@ from datetime import datetime
 from django.db.models import F, Model, Q, QuerySet, Sum, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
+from django.utils.text import capfirst
 
 from accounts.models import Action, ApiKey, Group, Limit, LimitCounter, Metric, Subject
 from accounts.models import Window as Span
@@ -16,24 +17,15 @@ from accounts.services.ledger.limiting import telling
 from accounts.services.ledger.limiting.rules import EVERYONE, Claim, as_email, load_book, rule_of
 from accounts.services.ledger.limiting.windows import Clock, end_of, horizon_of
 
-ONE = {
-    Subject.EVERYONE: "All calls together",
-    Subject.KEY: "API key {}",
-    Subject.GROUP: "Group {}",
-    Subject.EMAIL: "E-mail {}",
-    Subject.MODEL: "Model {}",
-    Subject.PROVIDER: "Provider {}",
-    Subject.TAG: "Tag {}",
+NOUNS = {
+    Subject.KEY: "API key",
+    Subject.GROUP: "group",
+    Subject.EMAIL: "e-mail",
+    Subject.MODEL: "model",
+    Subject.PROVIDER: "provider",
+    Subject.TAG: "tag",
 }
-EACH = {
-    Subject.KEY: "Each API key",
-    Subject.GROUP: "Each group",
-    Subject.EMAIL: "Each e-mail",
-    Subject.MODEL: "Each model",
-    Subject.PROVIDER: "Each provider",
-    Subject.TAG: "Each tag",
-}
-SLIDING = {
+SLIDING: dict[str, str] = {
     Span.SECOND: "in any second",
     Span.MINUTE: "in any minute",
     Span.HOUR: "in any hour",
@@ -57,21 +49,16 @@ class Use:
 
     @property
     def level(self) -> int:
-        """What counts as used: of what runs at the same time, or is counted when it begins, also what is held."""
-        return self.used + self.held if self.limit.metric in telling.COUNTED_WHILE_HELD else self.used
+        """What counts as used."""
+        return telling.level_of(self.limit.metric, self.used, self.held)
 
     @property
     def percent(self) -> int:
-        return percent_of(self.limit, self.level)
+        return telling.percent_of(self.limit.most, self.level)
 
     @property
     def is_past_threshold(self) -> bool:
         return bool(self.limit.thresholds) and self.percent >= min(self.limit.thresholds)
-
-
-def percent_of(limit: Limit, level: int) -> int:
-    """Of a limit of nothing all is used from the beginning."""
-    return level * 100 // limit.most if limit.most else 100
 
 
 # Words
@@ -79,7 +66,10 @@ def percent_of(limit: Limit, level: int) -> int:
 
 def subject_of(limit: Limit) -> str:
     """Whose use is counted."""
-    return ONE[Subject(limit.subject)].format(named_by(limit)) if _is_of_one(limit) else EACH[Subject(limit.subject)]
+    if limit.subject == Subject.EVERYONE:
+        return "All calls together"
+    noun, name = NOUNS[Subject(limit.subject)], named_by(limit)
+    return capfirst(f"{noun} {name}") if name else f"Each {noun}"
 
 
 def named_by(limit: Limit) -> str:
@@ -98,10 +88,8 @@ def counted_by(limit: Limit) -> str:
     if limit.metric == Metric.PARALLEL:
         return limit.get_metric_display()
     what = "Cost" if limit.metric == Metric.COST else limit.get_metric_display()
-    if limit.window == Span.TOTAL:
-        return f"{what} in total"
-    span = SLIDING[Span(limit.window)] if limit.is_sliding else telling.IN_WINDOW[Span(limit.window)].strip()
-    return f"{what} {span}"
+    spans = SLIDING if limit.is_sliding else telling.IN_WINDOW
+    return f"{what} {spans[limit.window]}"
 
 
 def amount(limit: Limit, number: int) -> str:
@@ -206,17 +194,18 @@ def _whole(limits: QuerySet[Limit]) -> QuerySet[Limit]:
 def named(found: Iterable[Use]) -> list[Use]:
     """With the names of members that are told by a number."""
     found = list(found)
-    names = member_names((use.limit, use.member) for use in found)
-    return [replace(use, name=names.get((use.limit.subject, use.member), use.member)) for use in found]
+    names = member_names([(use.limit, use.member) for use in found])
+    return [replace(use, name=name) for use, name in zip(found, names, strict=True)]
 
 
-def member_names(members: Iterable[tuple[Limit, str]]) -> dict[tuple[str, str], str]:
-    """By subject and member; of those that are gone none."""
+def member_names(members: Sequence[tuple[Limit, str]]) -> list[str]:
+    """What each is called; those that are gone, what they are counted as."""
     wanted: dict[str, set[str]] = defaultdict(set)
     for limit, member in members:
         if member and limit.subject in SUBJECT_COLUMNS:
             wanted[limit.subject].add(member)
-    return {(subject, str(pk)): name for subject, ids in wanted.items() for pk, name in _names(subject, ids)}
+    names = {(subject, str(pk)): name for subject, ids in wanted.items() for pk, name in _names(subject, ids)}
+    return [names.get((limit.subject, member), member) for limit, member in members]
 
 
 def _names(subject: str, ids: Iterable[str]) -> Iterable[tuple[int, str]]:

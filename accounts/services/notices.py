@@ -163,8 +163,8 @@ def _end(notice: LimitNotice) -> datetime | None:
 
 
 def _name_of(notice: LimitNotice) -> str:
-    names = limit_use.member_names([(notice.limit, notice.member)])
-    return names.get((notice.limit.subject, notice.member), notice.member)
+    (name,) = limit_use.member_names([(notice.limit, notice.member)])
+    return name
 
 
 def mail_of(notice: LimitNotice) -> tuple[str, str]:

@@ -24,13 +24,13 @@ UNITS: dict[str, str] = {
     Metric.PARALLEL: "parallel calls",
 }
 IN_WINDOW: dict[str, str] = {
-    Window.SECOND: " a second",
-    Window.MINUTE: " a minute",
-    Window.HOUR: " an hour",
-    Window.DAY: " a day",
-    Window.WEEK: " a week",
-    Window.MONTH: " a month",
-    Window.TOTAL: " in total",
+    Window.SECOND: "a second",
+    Window.MINUTE: "a minute",
+    Window.HOUR: "an hour",
+    Window.DAY: "a day",
+    Window.WEEK: "a week",
+    Window.MONTH: "a month",
+    Window.TOTAL: "in total",
 }
 SHORT = frozenset({Window.SECOND, Window.MINUTE, Window.HOUR})  # who is refused may wait for these to turn
 COUNTED_WHILE_HELD = frozenset({Metric.REQUESTS, Metric.PARALLEL})  # what is held of them is as good as used
@@ -52,15 +52,25 @@ def amount(rule: Rule, number: int) -> str:
     return f"{number} {unit.removesuffix('s') if number == 1 else unit}"
 
 
+def level_of(metric: str, used: int, held: int) -> int:
+    """What counts as used: of what runs at the same time, or is counted when it begins, also what is held."""
+    return used + held if metric in COUNTED_WHILE_HELD else used
+
+
+def percent_of(most: int, level: int) -> int:
+    """Of a limit of nothing all is used from the beginning."""
+    return level * 100 // most if most else 100
+
+
 def refusal(claim: Claim, counters: Counters, need: int) -> LimitReached:
     """Why a call that needs at least so much is not let in."""
     rule, left = claim.rule, max(counters.left(claim), 0)
     is_too_large = need > rule.most
     wait = None if is_too_large else _wait(claim, counters, need)
     asked = "" if need == 1 else f", and this call may use {amount(rule, need)}"
-    per = " at a time" if rule.metric == Metric.PARALLEL else IN_WINDOW[rule.window]
+    per = "at a time" if rule.metric == Metric.PARALLEL else IN_WINDOW[rule.window]
     message = (
-        f"The limit `{rule.name}` allows {amount(rule, rule.most)}{per}; "
+        f"The limit `{rule.name}` allows {amount(rule, rule.most)} {per}; "
         f"left: {amount(rule, left)}{asked}. {_what_to_do(rule, wait, is_too_large, counters.clock.now)}"
     )
     is_budget = rule.metric == Metric.COST and rule.window not in SHORT
@@ -138,8 +148,6 @@ def _rate(sort: str, claim: Claim, left: int, counters: Counters) -> dict[str, s
 def _warning(claim: Claim, counters: Counters) -> str:
     """Empty below the first threshold. The name is a person's, so only harmless characters go in a header."""
     rule = claim.rule
-    used, held = counters.taken(claim)
-    level = used + held if rule.metric in COUNTED_WHILE_HELD else used
-    percent = level * 100 // rule.most if rule.most else 100
+    percent = percent_of(rule.most, level_of(rule.metric, *counters.taken(claim)))
     is_past = rule.thresholds and percent >= rule.thresholds[0]
     return f"{quote(rule.name, HEADER_SAFE)} at {percent} %" if is_past else ""
