@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from accounts.models import Limit, LimitNotice, Metric, Window
 from accounts.services import limit_use
-from accounts.services.ledger.limiting.windows import Clock, end_of
+from accounts.services.ledger.limiting.windows import end_of, start_of, told_window
 from common.models import ConfigVersion
 from common.money import show
 from common.webhooks import key_bytes
@@ -121,7 +121,7 @@ def sample(*, limit: Limit) -> LimitNotice:
     """As if the first threshold had just been reached; not stored."""
     percent = min(limit.thresholds, default=100)
     now = timezone.now()
-    start = Clock(now).start_of(limit.window, False)
+    start = start_of(told_window(limit.metric, limit.window), now)
     used = limit.most * percent // 100
     return LimitNotice(limit=limit, starts_at=start, percent=percent, used=used, created_at=now)
 
@@ -157,9 +157,8 @@ def _amount(limit: Limit, number: int) -> str | int:
 
 
 def _end(notice: LimitNotice) -> datetime | None:
-    """Of the window. Calls at the same time have none: those are told once a day."""
-    window = Window.DAY if notice.limit.metric == Metric.PARALLEL else notice.limit.window
-    return end_of(window, notice.starts_at)
+    """Of the window that it is told in."""
+    return end_of(told_window(notice.limit.metric, notice.limit.window), notice.starts_at)
 
 
 def _name_of(notice: LimitNotice) -> str:

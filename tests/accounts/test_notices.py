@@ -30,11 +30,6 @@ pytestmark = pytest.mark.usefixtures("database")
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    return Clock(monkeypatch)
-
-
-@pytest.fixture
 def desk(clock: Clock) -> Desk:
     return Desk(factories.key(month_quota=None, name="alice", email="alice@example.com"))
 
@@ -266,6 +261,12 @@ class TestWords:
         assert (notices.body_of(sample)["percent"], notices.body_of(sample)["used"]) == (50, 50)
         assert "This is a sample" in notices.mail_of(sample)[1]
         assert not LimitNotice.objects.exists()
+
+    def test_a_sample_of_parallel_calls_is_of_today(self, clock: Clock) -> None:
+        sample = notices.sample(limit=make(metric=Metric.PARALLEL, most=2, window=Window.TOTAL))
+        body = notices.body_of(sample)
+        assert (body["starts_at"], body["ends_at"]) == ("2026-11-21T00:00:00+00:00", "2026-11-22T00:00:00+00:00")
+        assert "The window ends on 2026-11-22 at 00:00" in notices.mail_of(sample)[1]
 
 
 class TestSecrets:

@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import TypedDict
 
 from accounts.errors import LimitReached
-from accounts.models import Action, Metric, Outcome, Subject, Window
+from accounts.models import Action, Metric, Outcome, Subject
 from accounts.services.ledger.holds import Need, covered_output, hold_for
 from accounts.services.ledger.limiting import telling
 from accounts.services.ledger.limiting.counters import Counter, CounterKey, Counters, Notice
 from accounts.services.ledger.limiting.rules import Claim
-from accounts.services.ledger.limiting.windows import start_of
+from accounts.services.ledger.limiting.windows import start_of, told_window
 from accounts.services.ledger.types import Admission, Option, Place, Settlement
 
 NEEDS: dict[str, Need] = {
@@ -224,10 +224,9 @@ def _notice(entry: Entry, level: int, added: int, counters: Counters) -> None:
 
 
 def _notice_start(entry: Entry, counters: Counters) -> datetime:
-    now = counters.clock.now
-    if entry["metric"] == Metric.PARALLEL:
-        return start_of(Window.DAY, now)
-    return start_of(entry["window"], now) if entry["sliding"] else datetime.fromisoformat(entry["starts_at"])
+    if entry["sliding"] or entry["metric"] == Metric.PARALLEL:
+        return start_of(told_window(entry["metric"], entry["window"]), counters.clock.now)
+    return datetime.fromisoformat(entry["starts_at"])
 
 
 def _notice_refused(claims: Iterable[Claim], counters: Counters) -> None:

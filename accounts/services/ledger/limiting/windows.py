@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.utils import timezone
 
-from accounts.models import Window
+from accounts.models import Metric, Window
 from accounts.models.limits import NO_START
 
 LENGTHS: dict[str, timedelta] = {
@@ -57,6 +57,11 @@ def end_of(window: str, start: datetime) -> datetime | None:
     if window not in NEXT:
         return start + LENGTHS[window]
     return NEXT[window](start.astimezone(timezone.get_default_timezone())).astimezone(UTC)
+
+
+def told_window(metric: str, window: str) -> str:
+    """In which each threshold is told once. Calls at the same time have no window: they are told once a day."""
+    return Window.DAY if metric == Metric.PARALLEL else window
 
 
 def slot_of(window: str, moment: datetime) -> datetime:
