@@ -10,7 +10,6 @@ from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
-from django.utils import timezone
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
@@ -19,7 +18,7 @@ from accounts.admin import once
 from accounts.admin.limit_tables import LimitsShown
 from accounts.models import ApiKey, Group, GroupGrant, KeyGrant, Role, Scope, User
 from accounts.services import keys, limit_use, principals
-from accounts.services.ledger.decisions import first_of_month
+from accounts.services.ledger.decisions import this_month
 from common.console import (
     ModelForm,
     MoneyInput,
@@ -335,7 +334,7 @@ def state_of(key: ApiKey) -> str:
 
 def month_fee(key: ApiKey) -> Decimal:
     """What the quota has paid this month."""
-    return key.fee_in(first_of_month(timezone.localdate()))
+    return key.fee_in(this_month())
 
 
 def panel_of(key: ApiKey) -> dict[str, Any]:

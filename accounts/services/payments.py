@@ -13,7 +13,7 @@ from django.db.models import Q, Sum
 from django.utils import timezone
 
 from accounts.models import ApiKey, Charge, Payment, PaymentKind, State, User
-from accounts.services.ledger.decisions import first_of_month
+from accounts.services.ledger.decisions import this_month
 from common.money import LIMIT_USD, show, to_units
 
 NO_LIMIT = "This key has no limit, so a balance would never be used. Set its month quota first."
@@ -113,7 +113,7 @@ def correct(*, key: ApiKey, amount: Decimal, note: str, corrects: Payment | None
 
 def _needed(key: ApiKey) -> Decimal:
     """What the holds of running calls leave to be paid by the balance, should they all cost so much."""
-    left = key.quota_left(first_of_month(timezone.localdate()))
+    left = key.quota_left(this_month())
     return NOTHING if left is None else max(key.held - left, NOTHING)
 
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from accounts.errors import Refused
 from accounts.models import ApiKey
-from accounts.services.ledger.decisions import admit, first_of_month
+from accounts.services.ledger.decisions import admit, this_month
 from accounts.services.ledger.limiting import rows
 from accounts.services.ledger.limiting.windows import Clock
 from accounts.services.ledger.types import Account, Admission
@@ -30,7 +30,7 @@ def quote(admission: Admission) -> Quote:
     """Decide an admission on a copy of the key's row, as the ledger would at this moment."""
     key = ApiKey.objects.get(pk=admission.key_id)
     account = account_of(key)
-    account.turn_month(first_of_month(timezone.localdate()))
+    account.turn_month(this_month())
     clock = Clock(timezone.now())
     counters = rows.read(connection, clock, rows.wanted_for(clock, admission.every_claim, ()))
     free = None if key.month_quota is None else to_usd(max(account.free, 0))

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from django.utils import timezone
+
 from accounts.errors import InsufficientQuota, KeyExpired, KeyRevoked, Refused, StaleResolution
 from accounts.models import Metric
 from accounts.services.ledger.holds import covered_output, hold_for
@@ -123,3 +125,7 @@ def take_back(account: Account, month: date, quota_fee: int, balance_fee: int) -
 def first_of_month(moment: date | datetime) -> date:
     """The day that names a calendar month; `moment` is local to the configured zone."""
     return date(moment.year, moment.month, 1)
+
+
+def this_month() -> date:
+    return first_of_month(timezone.localdate())

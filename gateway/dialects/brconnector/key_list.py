@@ -5,13 +5,12 @@ from typing import Any
 from django.db.models import F, QuerySet, Value
 from django.db.models.functions import Coalesce
 from django.urls import path
-from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.models import ApiKey
 from accounts.services import reports
-from accounts.services.ledger.decisions import first_of_month
+from accounts.services.ledger.decisions import this_month
 from common.money import LIMIT_USD, MoneyField
 from gateway.dialects.brconnector import keys
 from gateway.dialects.brconnector import schema_keys as schema
@@ -57,7 +56,7 @@ def ordered(rows: QuerySet[ApiKey], asked: str) -> QuerySet[ApiKey]:
         return ordered(rows, USUAL_ORDER)
     columns = [ORDERS[name], F("id")]
     directed = [each.asc() if direction == ASCENDING else each.desc() for each in columns]
-    month = first_of_month(timezone.localdate())
+    month = this_month()
     return rows.select_related("group").alias(fee_now=reports.month_fee(month)).order_by(*directed)
 
 
