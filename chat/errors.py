@@ -14,7 +14,6 @@ EventRefused         what came to a bot's address is not taken in, and nothing h
 └── Malformed        it can't be read
 
 PlatformError        a chat platform did not take what it was sent, or sent nothing useful
-BotExists            a platform's bots have names of their own
 """
 
 
@@ -79,7 +78,3 @@ class PlatformError(Exception):
         super().__init__(message)
         self.may_pass = may_pass
         self.retry_after = retry_after
-
-
-class BotExists(Exception):
-    """There is a bot of this name on this platform."""

@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Prefetch, QuerySet
 
+from common.duplicates import TAKEN
 from common.models import ConfigVersion, noted
 from providers import catalog
 from providers.models import AIModel, ProviderKey
@@ -63,7 +64,7 @@ def _check_name(model: AIModel, before: AIModel | None) -> None:
     """Such programs tell models apart by their names alone."""
     is_new = before is None or before.name != model.name
     if is_new and AIModel.objects.filter(name=model.name).exists():
-        raise ValidationError(f"{model.name} already exists", code=managing.TAKEN)
+        raise ValidationError(f"{model.name} already exists", code=TAKEN)
 
 
 def _follow(model: AIModel, before: AIModel, shown: JSON) -> None:

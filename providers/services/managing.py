@@ -1,11 +1,10 @@
 """Providers and models as programs manage them: all rules checked, also when two programs write at once."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import Any
 
-from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
+from common.duplicates import told_duplicate
 from common.models import ConfigVersion
 from providers.models import AIModel, Kind, Provider
 from providers.services import connections, keyrings, providers
@@ -13,7 +12,6 @@ from providers.services.connections import Connection
 
 DUPLICATE = "A model of this name and kind exists on this provider already."
 NAME_TAKEN = "A provider of this name exists already."
-TAKEN = "unique"  # the code of such errors, as it is in Django's own
 
 
 def add_provider(*, name: str, connection: Connection) -> Provider:
@@ -51,26 +49,10 @@ def store(*, model: AIModel) -> AIModel:
     return model
 
 
-@contextmanager
-def told_duplicate(**texts: str) -> Iterator[None]:
-    """Two rows where only one may be, as a ValidationError of that field, whether it was seen before or met a race."""
-    told = {field: ValidationError(text, code=TAKEN) for field, text in texts.items()}
-    try:
-        with transaction.atomic():
-            yield
-    except IntegrityError as error:
-        raise ValidationError(told) from error
-    except ValidationError as error:
-        clashes = {each.code for each in _errors(error)} & {TAKEN, "unique_together"}
-        if clashes:
-            raise ValidationError(told) from error
-        raise
-
-
-def _errors(error: ValidationError) -> list[ValidationError]:
-    if not hasattr(error, "error_dict"):
-        return list(error.error_list)
-    return [*error.error_dict.get(NON_FIELD_ERRORS, ()), *error.error_dict.get("name", ())]
+def locked_model(**columns: Any) -> AIModel:
+    """For nobody else to change until the caller's transaction ends. Raises AIModel.DoesNotExist."""
+    ConfigVersion.lock()
+    return AIModel.objects.select_for_update(of=("self",)).select_related("provider").get(**columns)
 
 
 class StillInUse(Exception):

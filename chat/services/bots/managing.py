@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 
 from cryptography.fernet import InvalidToken
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
-from chat.errors import BotExists
 from chat.models import Bot, BotPlatform
 from chat.services.bots.platform import Field, Platform
 from chat.services.bots.platforms import PLATFORMS
+from common.duplicates import told_duplicate
 from common.webhooks import key_bytes
 from providers.models import check_base_url
 from providers.sensitive import MASK, is_sensitive
@@ -37,7 +37,7 @@ class SettingError(ValidationError):
 
 
 def make(*, name: str, platform: str, config: Mapping[str, Any], is_enabled: bool = True) -> Bot:
-    """Raises ValidationError, or BotExists."""
+    """Raises ValidationError."""
     if platform not in PLATFORMS:
         raise ValidationError(f"provider must be one of {', '.join(PLATFORMS)}.")
     bot = Bot(name=name, platform=platform, is_enabled=is_enabled)
@@ -52,8 +52,8 @@ def change(
     """None: as it is. `config` is the whole of it, in which a mask stands for what is stored.
 
     A secret that is sent to the bot's address does not go to another one unless it is entered again: whoever may
-    change bots is not for that reason to be shown their secrets. Raises ValidationError, BotExists, or Bot.DoesNotExist
-    once it has gone.
+    change bots is not for that reason to be shown their secrets. Raises ValidationError, or Bot.DoesNotExist once
+    it has gone.
     """
     locked = Bot.objects.select_for_update().get(pk=bot.pk)
     for column, value in (("name", name), ("is_enabled", is_enabled)):
@@ -189,9 +189,6 @@ def _check_address(name: str, address: str) -> None:
 
 def _stored(bot: Bot) -> Bot:
     bot.clean_fields(exclude={"secrets"})
-    try:
-        with transaction.atomic():
-            bot.save()
-    except IntegrityError as error:
-        raise BotExists(f"There is a bot named {bot.name} on {bot.platform}.") from error
+    with told_duplicate(__all__=f"{bot.name}@[{bot.platform}] already exists"):
+        bot.save()
     return bot

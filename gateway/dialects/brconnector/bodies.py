@@ -1,17 +1,22 @@
 """A request's body: a JSON object or a form's fields, whatever its content type says of JSON."""
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
+from django.core.exceptions import ObjectDoesNotExist
+from django.db.models import Model, QuerySet
 from django.http import QueryDict
 from rest_framework.request import Request
 
-from gateway.dialects.brconnector.refusals import Refusal
+from gateway.dialects.brconnector.refusals import NO_NULLS, Refusal
+from gateway.dialects.brconnector.values import needed_id
 from gateway.dialects.incoming import BodyNotJSON, parse_object, read_body
 from gateway.dialects.service import has_null_character
 
 JSON = dict[str, Any]
+RowType = TypeVar("RowType", bound=Model)
 
-NO_NULLS = "Null characters are not allowed."
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -60,3 +65,19 @@ def required(body: JSON, name: str, message: str = "") -> str:
     if not text:
         raise Refusal(message or f"{name} is required")
     return text
+
+
+def row_in(body: JSON, rows: QuerySet[RowType], what: str, name: str = "id") -> RowType:
+    """The row whose number the body has. Raises Refusal."""
+    id = needed_id(body, name)
+    with known(what, name):
+        return rows.get(pk=id)
+
+
+@contextmanager
+def known(what: str, name: str = "id") -> Iterator[None]:
+    """Tells of a row that is not there, or not any more. Raises Refusal."""
+    try:
+        yield
+    except ObjectDoesNotExist as error:
+        raise Refusal(f"{name} is invalid: there is no such {what}", 404, "not_found") from error

@@ -8,16 +8,15 @@ from drf_spectacular.utils import extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from chat.errors import BotExists
 from chat.models import Bot, BotPlatform
 from chat.services.bots import managing
 from chat.services.bots.platforms import PLATFORMS
 from gateway.dialects.brconnector import schema_bots as schema
-from gateway.dialects.brconnector.bodies import body_of, object_in, required, text_in
+from gateway.dialects.brconnector.bodies import body_of, known, object_in, required, row_in, text_in
 from gateway.dialects.brconnector.envelope import AdminView, ok
 from gateway.dialects.brconnector.lists import containing, listed, page_of
 from gateway.dialects.brconnector.refusals import Refusal
-from gateway.dialects.brconnector.values import needed_id, path_id, time_text
+from gateway.dialects.brconnector.values import path_id, time_text
 
 JSON = dict[str, Any]
 
@@ -33,10 +32,7 @@ class BotView(AdminView):
 
     def find(self, body: JSON) -> Bot:
         """The bot whose number the body has. Raises Refusal."""
-        bot = self.bots().filter(pk=needed_id(body)).first()
-        if bot is None:
-            raise Refusal("id is invalid: there is no such bot", 404, "not_found")
-        return bot
+        return row_in(body, self.bots(), "bot")
 
 
 class BotList(BotView):
@@ -82,10 +78,7 @@ class BotSave(BotView):
         config = object_in(body, "config")
         if not config:
             raise Refusal("config is required")
-        try:
-            return managing.make(name=name, platform=platform, config=config)
-        except BotExists as error:
-            raise _taken(name, platform) from error
+        return managing.make(name=name, platform=platform, config=config)
 
     def _changed(self, body: JSON) -> Bot:
         bot = self.find(body) if body.get("id") else self._owner(body)
@@ -93,13 +86,8 @@ class BotSave(BotView):
         config = managing.merge(bot=bot, config=given) if is_bare(body) else object_in(body, "config")
         if not self.platform and text_in(body, "provider", bot.platform) != bot.platform:
             raise Refusal("provider can't be changed: make another bot")
-        name = text_in(body, "name", bot.name)
-        try:
-            return managing.change(bot=bot, name=name, config=config or None)
-        except BotExists as error:
-            raise _taken(name, bot.platform) from error
-        except Bot.DoesNotExist as error:
-            raise Refusal("id is invalid: there is no such bot", 404, "not_found") from error
+        with known("bot"):
+            return managing.change(bot=bot, name=text_in(body, "name") or None, config=config or None)
 
     def _owner(self, body: JSON) -> Bot:
         """The bot of that app."""
@@ -113,10 +101,6 @@ class BotSave(BotView):
 def is_bare(body: JSON) -> bool:
     """A config by itself, without the bot around it: of the app that it names, unless there is an id."""
     return "appId" in body and body.keys().isdisjoint({"name", "config", "provider"})
-
-
-def _taken(name: str, platform: str) -> Refusal:
-    return Refusal(f"{name}@[{platform}] already exists", 409, "conflict")
 
 
 def shape(bot: Bot) -> JSON:

@@ -9,13 +9,13 @@ from rest_framework.response import Response
 
 from accounts.models import ApiKey, Group, GroupGrant, KeyGrant
 from accounts.services import grants
-from gateway.dialects.brconnector import groups, models
+from gateway.dialects.brconnector import models
 from gateway.dialects.brconnector import schema_grants as schema
-from gateway.dialects.brconnector.bodies import body_of, text_in
+from gateway.dialects.brconnector.bodies import body_of, row_in, text_in
 from gateway.dialects.brconnector.envelope import AdminView, ok
 from gateway.dialects.brconnector.lists import containing, id_parameter, listed, page_of
 from gateway.dialects.brconnector.refusals import Refusal
-from gateway.dialects.brconnector.values import needed_id, time_text
+from gateway.dialects.brconnector.values import time_text
 from providers.models import AIModel
 from providers.services import flat
 
@@ -42,14 +42,14 @@ class GroupBinding(AdminView):
     @schema.BIND_TO_GROUP
     def post(self, request: Request) -> Response:
         body = body_of(request)
-        return ok(bound(body, groups.find(body, "group_id")))
+        return ok(bound(body, row_in(body, Group.objects.all(), "group", "group_id")))
 
 
 class KeyBinding(AdminView):
     @schema.BIND_TO_KEY
     def post(self, request: Request) -> Response:
         body = body_of(request)
-        return ok(bound(body, _row(body, "key_id", ApiKey.objects.handed_out(), "key")))
+        return ok(bound(body, row_in(body, ApiKey.objects.handed_out(), "key", "key_id")))
 
 
 def page_of_grants(request: Request, rows: QuerySet[Any], owner: str) -> JSON:
@@ -65,19 +65,12 @@ def page_of_grants(request: Request, rows: QuerySet[Any], owner: str) -> JSON:
 
 def bound(body: JSON, owner: ApiKey | Group) -> str:
     """Grants or takes back, and says which. Raises Refusal."""
-    model = _row(body, "model_id", AIModel.objects.all(), "model")
+    model = row_in(body, AIModel.objects.all(), "model", "model_id")
     action = text_in(body, "action")
     if action not in ACTIONS:
         raise Refusal("action: Give bind or unbind, or leave it out.")
     is_granted = grants.change(owner=owner, model_id=model.pk, is_granted=ACTIONS[action])
     return "created" if is_granted else "deleted"
-
-
-def _row(body: JSON, name: str, rows: QuerySet[Any], what: str) -> Any:
-    row = rows.filter(pk=needed_id(body, name)).first()
-    if row is None:
-        raise Refusal(f"{name} is invalid: there is no such {what}", 404, "not_found")
-    return row
 
 
 def shape(grant: Any, owner: str) -> JSON:

@@ -2,20 +2,17 @@
 
 from typing import Any
 
-from django.db import transaction
 from django.urls import path
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.models import Group
-from common.models import ConfigVersion
+from accounts.services import groups
 from gateway.dialects.brconnector import schema_groups as schema
-from gateway.dialects.brconnector.bodies import body_of, required, text_in
+from gateway.dialects.brconnector.bodies import body_of, known, required, text_in
 from gateway.dialects.brconnector.envelope import AdminView, ok
 from gateway.dialects.brconnector.lists import containing, listed, page_of
-from gateway.dialects.brconnector.refusals import Refusal
-from gateway.dialects.brconnector.values import needed_id, path_id, time_text
-from providers.services.managing import told_duplicate
+from gateway.dialects.brconnector.values import NO_GROUP, id_in, needed_id, path_id, time_text
 
 JSON = dict[str, Any]
 
@@ -38,36 +35,29 @@ class GroupSave(AdminView):
     @schema.SAVE
     def post(self, request: Request) -> Response:
         body = body_of(request)
-        group = find(body) if body.get("id") else Group(name=required(body, "name"))
-        group.name = text_in(body, "name", group.name)
-        if "key" in body:
-            group.code = text_in(body, "key")
-        return ok(shape(_stored(group)))
+        if not body.get("id"):
+            return ok(shape(groups.make(name=required(body, "name"), code=text_in(body, "key"))))
+        code = text_in(body, "key") if "key" in body else None
+        with known("group"):
+            return ok(shape(groups.change(group_id=needed_id(body), name=text_in(body, "name") or None, code=code)))
 
 
 class GroupDelete(AdminView):
     @schema.DELETE
     def post(self, request: Request) -> Response:
         body = body_of(request)
-        with transaction.atomic():
-            ConfigVersion.lock()
-            find(body).delete()
+        with known("group"):
+            groups.delete(group_id=needed_id(body))
         return ok(True)
 
 
-def find(body: JSON, name: str = "id") -> Group:
-    """The group whose number the body has. Raises Refusal."""
-    group = Group.objects.filter(pk=needed_id(body, name)).first()
-    if group is None:
-        raise Refusal(f"{name} is invalid: there is no such group", 404, "not_found")
-    return group
-
-
-def _stored(group: Group) -> Group:
-    with told_duplicate(__all__=f"{group.name} already exists"):
-        group.full_clean()
-        group.save()
-    return group
+def group_in(body: JSON) -> Group | None:
+    """The group that is named, if any; it stays until this transaction ends. Raises Refusal."""
+    if body.get("group_id") in (None, ""):
+        return None
+    id = id_in(body, "group_id")
+    with known("group", "group_id"):
+        return None if id == NO_GROUP else groups.locked(id)
 
 
 def shape(group: Group) -> JSON:

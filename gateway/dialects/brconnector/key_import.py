@@ -16,9 +16,10 @@ from accounts.services import keys
 from accounts.services.keys import IssuedKey
 from gateway.dialects.brconnector import schema_keys as schema
 from gateway.dialects.brconnector.envelope import AdminView, ok
-from gateway.dialects.brconnector.keys import NEW_SECRET, group_in, told
+from gateway.dialects.brconnector.groups import group_in
+from gateway.dialects.brconnector.keys import NEW_SECRET, told
 from gateway.dialects.brconnector.lists import parameter
-from gateway.dialects.brconnector.refusals import Refusal, text_of
+from gateway.dialects.brconnector.refusals import NO_NULLS, Refusal, text_of
 from gateway.dialects.brconnector.values import amount_or, quota_of
 from gateway.dialects.forms import read_form
 from gateway.dialects.incoming import BodyNotForm
@@ -58,7 +59,7 @@ def form_of(request: Request) -> JSON:
     except BodyNotForm as error:
         raise bad_file(str(error)) from error
     if has_null_character(form):
-        raise Refusal("Null characters are not allowed.")
+        raise Refusal(NO_NULLS)
     return form
 
 

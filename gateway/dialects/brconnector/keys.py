@@ -5,21 +5,19 @@ from typing import Any
 
 from django.db import transaction
 from django.urls import path
-from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.models import ApiKey, Group, Role
+from accounts.models import ApiKey, Role
 from accounts.services import keys
 from accounts.services.keys import IssuedKey
-from accounts.services.ledger.decisions import first_of_month
+from accounts.services.ledger.decisions import this_month
 from accounts.services.payments import Maker
 from chat.services import conversations
-from common.models import ConfigVersion
-from gateway.dialects.brconnector import groups
 from gateway.dialects.brconnector import schema_keys as schema
 from gateway.dialects.brconnector.bodies import body_of, required, text_in
 from gateway.dialects.brconnector.envelope import AdminView, UserView, key_of, ok
+from gateway.dialects.brconnector.groups import group_in
 from gateway.dialects.brconnector.refusals import Refusal
 from gateway.dialects.brconnector.values import (
     NO_GROUP,
@@ -125,14 +123,6 @@ def find(body: JSON) -> ApiKey:
     return key
 
 
-def group_in(body: JSON) -> Group | None:
-    """The group that is named, if any; it stays until this transaction ends. Raises Refusal."""
-    if body.get("group_id") in (None, "") or id_in(body, "group_id") == NO_GROUP:
-        return None
-    ConfigVersion.lock()
-    return groups.find(body, "group_id")
-
-
 def changes_in(body: JSON) -> JSON:
     """The columns to change, without those that are blank. Raises Refusal.
 
@@ -155,7 +145,7 @@ def shape(key: ApiKey) -> JSON:
         "role": key.role,
         "total_fee": money(key.spent),
         "balance": money(key.balance),
-        "month_fee": money(key.fee_in(first_of_month(timezone.localdate()))),
+        "month_fee": money(key.fee_in(this_month())),
         "month_quota": quota_text(key),
         "created_at": time_text(key.created_at),
         "updated_at": time_text(max(key.updated_at, key.last_used_at or key.updated_at)),

@@ -8,7 +8,7 @@ from django.db.models import F, Q, QuerySet, TextField, Value
 from django.db.models.functions import Cast, StrIndex
 from rest_framework.request import Request
 
-from gateway.dialects.brconnector.refusals import Refusal
+from gateway.dialects.brconnector.refusals import NO_NULLS, Refusal
 from gateway.dialects.brconnector.values import LARGEST_ID, id_in
 
 JSON = dict[str, Any]
@@ -44,7 +44,7 @@ def parameter(request: Request, name: str) -> str:
     """A query parameter; blank is not given. Raises Refusal."""
     text: str = request.query_params.get(name, "").strip()
     if "\0" in text:
-        raise Refusal("Null characters are not allowed.")
+        raise Refusal(NO_NULLS)
     return text
 
 

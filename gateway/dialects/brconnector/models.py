@@ -10,20 +10,18 @@ from django.urls import path
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.models import Group
 from accounts.services import grants
-from common.models import ConfigVersion
 from common.money import DECIMALS
-from gateway.dialects.brconnector import groups
 from gateway.dialects.brconnector import schema_models as schema
-from gateway.dialects.brconnector.bodies import body_of, object_in, required, text_in
+from gateway.dialects.brconnector.bodies import body_of, known, object_in, required, text_in
 from gateway.dialects.brconnector.envelope import AdminView, ok
+from gateway.dialects.brconnector.groups import group_in
 from gateway.dialects.brconnector.lists import containing, listed, page_of, parameter
 from gateway.dialects.brconnector.refusals import Refusal
 from gateway.dialects.brconnector.values import amount_in, needed_id, path_id, price, time_text
 from providers import catalog
 from providers.models import AIModel
-from providers.services import flat
+from providers.services import flat, managing
 
 JSON = dict[str, Any]
 
@@ -93,7 +91,7 @@ def created(body: JSON) -> AIModel:
     name, provider = required(body, "name"), required(body, "provider")
     config = object_in(body, "config") or {}
     model = AIModel(name=name, is_multimodal=switch_in(body, False), **_prices(body))
-    group = _group(body)
+    group = group_in(body)
     flat.store(model=model, provider_id=provider, config=config, program=PROGRAM)
     if group is not None:
         grants.change(owner=group, model_id=model.pk, is_granted=True)
@@ -115,11 +113,8 @@ def updated(body: JSON) -> AIModel:
 def found(body: JSON) -> AIModel:
     """The model whose number the body has, for nobody else to change meanwhile. Raises Refusal."""
     id = needed_id(body)
-    ConfigVersion.lock()
-    model = AIModel.objects.select_for_update(of=("self",)).select_related("provider").filter(pk=id).first()
-    if model is None:
-        raise Refusal("id is invalid: there is no such model", 404, "not_found")
-    return model
+    with known("model"):
+        return managing.locked_model(pk=id)
 
 
 def switch_in(body: JSON, default: bool) -> bool:
@@ -142,10 +137,6 @@ def _price(body: JSON, name: str) -> Decimal:
     if isinstance(value, float) and math.isclose(rounded := round(value, DECIMALS), value, rel_tol=NOISE):
         value = rounded
     return amount_in({name: value}, name)
-
-
-def _group(body: JSON) -> Group | None:
-    return groups.find(body, "group_id") if body.get("group_id") not in (None, "", 0, "0") else None
 
 
 def shape(model: AIModel) -> JSON:

@@ -9,8 +9,8 @@ from django.db import InterfaceError, OperationalError
 from rest_framework.exceptions import APIException
 
 from accounts import errors
+from common.duplicates import TAKEN
 from gateway.dialects.incoming import BodyError, BodyTooLarge, BodyTooSlow
-from providers.services.managing import TAKEN
 
 NOT_TOLD = frozenset({401, 403, 404, 409, 429})  # 400 instead, unless TRUE_STATUS_CODES
 
@@ -21,6 +21,7 @@ RECHARGE = "Please recharge."
 NO_MODEL = "The model [{model}] not found."
 NOT_PERMITTED = "You do not have permission to access the [{model}] model, please contact the administrator."
 NOT_FOUND = "Not Found"
+NO_NULLS = "Null characters are not allowed."
 FIELDS = {  # as this dialect calls our columns
     "amount": "balance",
     "code": "key",

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from accounts.models import Scope, User
 from chat.services import probes
 from chat.services.probes import ProbeResult
-from common.models import ConfigVersion, noted
+from common.models import noted
 from gateway.dialects.langbot import schema_models as schema
 from gateway.dialects.langbot.authentication import UserAuthentication
 from gateway.dialects.langbot.bodies_providers import ModelFields, StarredFields, TestFields
@@ -178,13 +178,11 @@ def _rows(kind: str) -> QuerySet[AIModel]:
 def find_model(
     kind: str, uuid: str, message: str = "Resource not found", code: int | str = GONE, *, is_locked: bool = False
 ) -> AIModel:
-    if is_locked:
-        ConfigVersion.lock()
-    rows = _rows(kind).select_for_update(of=("self",)) if is_locked else _rows(kind)
-    model = rows.filter(uuid=uuid_of(uuid)).first()
-    if model is None:
-        raise Refusal(404, message, code)
-    return model
+    id = uuid_of(uuid)
+    try:
+        return managing.locked_model(kind=kind, uuid=id) if is_locked else _rows(kind).get(uuid=id)
+    except AIModel.DoesNotExist as error:
+        raise Refusal(404, message, code) from error
 
 
 def _shapes(models: QuerySet[AIModel] | list[AIModel], *, with_provider: bool = True) -> list[JSON]:
