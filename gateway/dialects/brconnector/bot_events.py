@@ -4,7 +4,6 @@ No key is asked for: what comes proves by its signature whose it is. A plain Dja
 the work goes on in a task.
 """
 
-import logging
 import time
 from typing import Any
 
@@ -19,26 +18,22 @@ from chat.services.bots import platforms
 from chat.services.bots.answers import UNREADABLE
 from chat.services.bots.platform import Challenge, Incoming, Message
 from gateway.dialects.base import json_response, new_request_id
-from gateway.dialects.brconnector.envelope import INTERNAL, refused
-from gateway.dialects.brconnector.refusals import NOT_FOUND, Refusal, refusal_of
+from gateway.dialects.brconnector.envelope import refused
+from gateway.dialects.brconnector.refusals import NOT_FOUND, Refusal, Told, refusal_of
 from gateway.dialects.incoming import discard_body, read_body
 from gateway.jobs import starting
 from gateway.jobs.queue import QueueFull
 
-logger = logging.getLogger(__name__)
-
 JSON = dict[str, Any]
 
 NO_BOT = "There is no such bot."
-# Status, code and text; `{error}` is what it says itself.
-TOLD: dict[type[Exception], tuple[int, str, str]] = {
+TOLD: Told = {
     Forged: (401, "forged", "{error}"),
     Malformed: (400, "bad_request", "{error}"),
     QueueFull: (503, "busy", "{error}"),
     InvalidToken: (503, "unavailable", UNREADABLE),
     IntegrityError: (404, "not_found", NO_BOT),  # it was deleted after it had been found
 }
-RETRY_SECONDS = 2
 
 
 @csrf_exempt
@@ -78,20 +73,10 @@ def _find(platform: str, name: str) -> Bot:
 def _refused(request: HttpRequest, error: Exception) -> HttpResponse:
     """With its true status, which platforms look at and nothing else."""
     discard_body(request)
-    refusal = _told(error) or refusal_of(error)
     request_id = new_request_id()
-    if refusal is None:
-        logger.error("%s failed", request_id, exc_info=error)
-        refusal = Refusal(INTERNAL, 500, "internal_error")
+    refusal = refusal_of(error, request_id, TOLD)
     status = refusal.true_status
-    headers = {"Retry-After": str(refusal.retry_after or RETRY_SECONDS)} if status == 503 else {}
+    headers = {"Retry-After": str(refusal.retry_after)} if status == 503 else {}
     allowed = {"Allow": "POST"} if status == 405 else {}
     body = refused(refusal.message, refusal.code, request_id)
     return json_response(body, status, {"x-request-id": request_id, **headers, **allowed})
-
-
-def _told(error: Exception) -> Refusal | None:
-    for kind, (status, code, message) in TOLD.items():
-        if isinstance(error, kind):
-            return Refusal(message.format(error=error), status, code)
-    return None

@@ -14,7 +14,7 @@ from chat.services.bots.platforms import PLATFORMS
 from gateway.dialects.brconnector import schema_bots as schema
 from gateway.dialects.brconnector.bodies import body_of, known, object_in, required, row_in, text_in
 from gateway.dialects.brconnector.envelope import AdminView, ok
-from gateway.dialects.brconnector.lists import containing, listed, page_of
+from gateway.dialects.brconnector.lists import containing, listed, one, page_of
 from gateway.dialects.brconnector.refusals import Refusal
 from gateway.dialects.brconnector.values import path_id, time_text
 
@@ -51,8 +51,7 @@ class BotPlatforms(BotView):
 class BotDetail(BotView):
     @schema.DETAIL
     def get(self, request: Request, id: str) -> Response:
-        bot = self.bots().filter(pk=path_id(id)).first()
-        return ok(shape(bot) if bot else None)
+        return ok(one(self.bots(), path_id(id), shape))
 
 
 class BotDelete(BotView):

@@ -1,7 +1,6 @@
 """The shape of every answer: {"success": true, "data": …}, and of every refusal: {"success": false, "data": text,
 "error": {…}} (contract A1)."""
 
-import logging
 from typing import Any, cast
 
 from rest_framework.request import Request
@@ -12,10 +11,6 @@ from gateway.dialects.base import new_request_id
 from gateway.dialects.brconnector.authentication import KeyAuthentication
 from gateway.dialects.brconnector.refusals import NOT_ADMIN, NOT_FOUND, Refusal, refusal_of
 from gateway.dialects.service import BytesJSON, ServiceView, principal_of
-
-logger = logging.getLogger(__name__)
-
-INTERNAL = "The gateway failed on this request. It has been logged."
 
 
 class UserView(ServiceView):
@@ -38,8 +33,7 @@ class AdminView(UserView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        if key_of(request).role != Role.ADMIN:
-            raise Refusal(NOT_ADMIN, 403, "not_admin")
+        check_admin(request)
 
 
 class UnknownForUsers(UserView):
@@ -50,12 +44,17 @@ class UnknownForUsers(UserView):
         raise Refusal(NOT_FOUND, 404, "not_found", is_status_kept=True)
 
 
-class UnknownForAdmins(UnknownForUsers, AdminView):
+class UnknownForAdmins(UnknownForUsers):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         self.perform_authentication(request)
-        if key_of(request).role != Role.ADMIN:
-            raise Refusal(NOT_ADMIN, 403, "not_admin")
+        check_admin(request)
         super().initial(request, *args, **kwargs)
+
+
+def check_admin(request: Request) -> None:
+    """Raises Refusal."""
+    if key_of(request).role != Role.ADMIN:
+        raise Refusal(NOT_ADMIN, 403, "not_admin")
 
 
 def key_of(request: Request) -> ApiKey:
@@ -75,12 +74,9 @@ def request_id_of(request: Request) -> str:
 
 
 def refuse(error: Exception, context: dict[str, Any]) -> Response:
-    """DRF's exception handler. What nobody expected is logged, and answered without a word of what it was."""
+    """DRF's exception handler."""
     request_id = request_id_of(context["request"])
-    refusal = refusal_of(error)
-    if refusal is None:
-        logger.error("%s failed", request_id, exc_info=error)
-        refusal = Refusal(INTERNAL, 500, "internal_error")
+    refusal = refusal_of(error, request_id)
     headers = {"WWW-Authenticate": "Bearer"} if refusal.status == 401 else {}
     if refusal.retry_after is not None:
         headers["Retry-After"] = str(refusal.retry_after)

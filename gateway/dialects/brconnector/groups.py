@@ -11,7 +11,7 @@ from accounts.services import groups
 from gateway.dialects.brconnector import schema_groups as schema
 from gateway.dialects.brconnector.bodies import body_of, known, required, text_in
 from gateway.dialects.brconnector.envelope import AdminView, ok
-from gateway.dialects.brconnector.lists import containing, listed, page_of
+from gateway.dialects.brconnector.lists import containing, listed, one, page_of
 from gateway.dialects.brconnector.values import NO_GROUP, id_in, needed_id, path_id, time_text
 
 JSON = dict[str, Any]
@@ -27,8 +27,7 @@ class GroupList(AdminView):
 class GroupDetail(AdminView):
     @schema.DETAIL
     def get(self, request: Request, id: str) -> Response:
-        group = Group.objects.filter(pk=path_id(id)).first()
-        return ok(shape(group) if group else None)
+        return ok(one(Group.objects.all(), path_id(id), shape))
 
 
 class GroupSave(AdminView):

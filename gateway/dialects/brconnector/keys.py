@@ -18,6 +18,7 @@ from gateway.dialects.brconnector import schema_keys as schema
 from gateway.dialects.brconnector.bodies import body_of, required, text_in
 from gateway.dialects.brconnector.envelope import AdminView, UserView, key_of, ok
 from gateway.dialects.brconnector.groups import group_in
+from gateway.dialects.brconnector.lists import one
 from gateway.dialects.brconnector.refusals import Refusal
 from gateway.dialects.brconnector.values import (
     NO_GROUP,
@@ -41,8 +42,7 @@ UNKNOWN = "api_key or id is invalid"
 class KeyDetail(AdminView):
     @schema.DETAIL
     def get(self, request: Request, id: str) -> Response:
-        key = ApiKey.objects.handed_out().filter(pk=path_id(id)).first()
-        return ok(shape(key) if key else None)
+        return ok(one(ApiKey.objects.handed_out(), path_id(id), shape))
 
 
 class MyKey(UserView):

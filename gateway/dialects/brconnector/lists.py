@@ -70,3 +70,9 @@ def listed(rows: QuerySet[Any], page: Page, shape: Callable[[Any], JSON]) -> JSO
     """One page of the rows, which have an order, in the list's shape."""
     items = [shape(row) for row in rows[page.offset : page.offset + page.limit]]
     return {"items": items, "total": rows.count(), "limit": page.limit, "offset": page.offset}
+
+
+def one(rows: QuerySet[Any], id: int, shape: Callable[[Any], JSON]) -> JSON | None:
+    """The row of this number in its shape; None without one."""
+    row = rows.filter(pk=id).first()
+    return shape(row) if row else None

@@ -16,7 +16,7 @@ from gateway.dialects.brconnector import schema_models as schema
 from gateway.dialects.brconnector.bodies import body_of, known, object_in, required, text_in
 from gateway.dialects.brconnector.envelope import AdminView, ok
 from gateway.dialects.brconnector.groups import group_in
-from gateway.dialects.brconnector.lists import containing, listed, page_of, parameter
+from gateway.dialects.brconnector.lists import containing, listed, one, page_of, parameter
 from gateway.dialects.brconnector.refusals import Refusal
 from gateway.dialects.brconnector.values import amount_in, needed_id, path_id, price, time_text
 from providers import catalog
@@ -45,8 +45,7 @@ class ModelList(AdminView):
 class ModelDetail(AdminView):
     @schema.DETAIL
     def get(self, request: Request, id: str) -> Response:
-        model = flat.readable(AIModel.objects.filter(pk=path_id(id))).first()
-        return ok(shape(model) if model else None)
+        return ok(one(flat.readable(AIModel.objects.all()), path_id(id), shape))
 
 
 class ModelSave(AdminView):

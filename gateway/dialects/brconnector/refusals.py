@@ -3,6 +3,8 @@
 Its original answers every refusal of its own with 400, and its clients look at the text alone (contract A1).
 """
 
+import logging
+
 from django.conf import settings
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import InterfaceError, OperationalError
@@ -11,6 +13,8 @@ from rest_framework.exceptions import APIException
 from accounts import errors
 from common.duplicates import TAKEN
 from gateway.dialects.incoming import BodyError, BodyTooLarge, BodyTooSlow
+
+logger = logging.getLogger(__name__)
 
 NOT_TOLD = frozenset({401, 403, 404, 409, 429})  # 400 instead, unless TRUE_STATUS_CODES
 
@@ -30,6 +34,7 @@ FIELDS = {  # as this dialect calls our columns
     "requester": "provider",
     "upstream_name": "config",
 }
+INTERNAL = "The gateway failed on this request. It has been logged."
 UNAVAILABLE = "The database does not answer. Try again shortly."
 
 
@@ -67,7 +72,8 @@ def told_status(status: int) -> int:
 
 
 # Status, code and text, by the exception; of two that fit, the first. `{error}` is what it says itself.
-TOLD: dict[type[Exception], tuple[int, str, str]] = {
+Told = dict[type[Exception], tuple[int, str, str]]
+TOLD: Told = {
     errors.KeyRevoked: (401, "invalid_api_key", UNKNOWN_KEY),
     errors.KeyExpired: (401, "invalid_api_key", "{error}"),
     errors.InvalidKey: (401, "invalid_api_key", UNKNOWN_KEY),
@@ -84,15 +90,24 @@ TOLD: dict[type[Exception], tuple[int, str, str]] = {
 }
 
 
-def refusal_of(error: Exception) -> Refusal | None:
-    """None for what nobody expected."""
+def refusal_of(error: Exception, request_id: str, own: Told | None = None) -> Refusal:
+    """`own`: what an endpoint tells beside TOLD, and before it. What nobody expected is logged, and told without a word
+    of what it was."""
+    refusal = _expected(error, {**(own or {}), **TOLD})
+    if refusal is None:
+        logger.error("%s failed", request_id, exc_info=error)
+        return Refusal(INTERNAL, 500, "internal_error")
+    return refusal
+
+
+def _expected(error: Exception, told: Told) -> Refusal | None:
     if isinstance(error, Refusal):
         return error
     if isinstance(error, APIException):
         return Refusal(str(error.detail), error.status_code, is_status_kept=True)
     if isinstance(error, ValidationError):
         return Refusal(text_of(error), 409, "conflict") if is_taken(error) else Refusal(text_of(error))
-    for kind, (status, code, message) in TOLD.items():
+    for kind, (status, code, message) in told.items():
         if isinstance(error, kind):
             retry_after = getattr(error, "retry_after", 2 if status == 503 else None)
             return Refusal(message.format(error=error), status, code, retry_after=retry_after)

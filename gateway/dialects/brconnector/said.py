@@ -1,6 +1,6 @@
 """Sessions and their exchanges, called threads here: which of them a caller sees, and how they look (contract A2.6)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -9,7 +9,7 @@ from rest_framework.request import Request
 
 from accounts.models import ApiKey, Charge
 from chat.models import Session, Thread
-from gateway.dialects.brconnector.lists import Page, containing, id_parameter, listed, page_of
+from gateway.dialects.brconnector.lists import Page, containing, id_parameter, listed, one, page_of
 from gateway.dialects.brconnector.refusals import Refusal
 from gateway.dialects.brconnector.values import money, path_id, price, time_text
 
@@ -41,6 +41,14 @@ def wanted_id(request: Request, id: str | None) -> int:
     if number is None:
         raise Refusal("id is required")
     return number
+
+
+def yours(rows: QuerySet[Any], id: str, shape: Callable[[Any], JSON], what: str) -> JSON:
+    """One of those that are the caller's, from the path. Raises Refusal."""
+    found = one(rows, path_id(id), shape)
+    if found is None:  # nobody is told whether somebody else has it
+        raise Refusal(f"Unauthorized: not your {what}.", 403, "not_yours")
+    return found
 
 
 def session_list(request: Request, sessions: QuerySet[Session]) -> JSON:
@@ -102,6 +110,11 @@ def thread_row(thread: Thread) -> JSON:
         "tokens_out": thread.charge.output_tokens,
         "fee": money(thread.charge.fee),
     }
+
+
+def whole(threads: QuerySet[Thread]) -> QuerySet[Thread]:
+    """With what `thread_detail` reads."""
+    return threads.select_related("charge", "session", "body")
 
 
 def thread_detail(thread: Thread) -> JSON:

@@ -8,11 +8,8 @@ from rest_framework.response import Response
 from chat.models import Session
 from gateway.dialects.brconnector import schema_sessions as schema
 from gateway.dialects.brconnector.envelope import AdminView, UserView, key_of, ok
-from gateway.dialects.brconnector.refusals import Refusal
-from gateway.dialects.brconnector.said import all_sessions, session_list, session_row, wanted_id
-from gateway.dialects.brconnector.values import path_id
-
-NOT_YOURS = "Unauthorized: not your session."
+from gateway.dialects.brconnector.lists import one
+from gateway.dialects.brconnector.said import all_sessions, session_list, session_row, wanted_id, yours
 
 
 class SessionList(AdminView):
@@ -24,8 +21,7 @@ class SessionList(AdminView):
 class SessionDetail(AdminView):
     @schema.DETAIL
     def get(self, request: Request, id: str | None = None) -> Response:
-        session = all_sessions().filter(pk=wanted_id(request, id)).first()
-        return ok(session_row(session) if session else None)
+        return ok(one(all_sessions(), wanted_id(request, id), session_row))
 
 
 class SessionByQuery(SessionDetail):
@@ -43,10 +39,7 @@ class MySessionList(UserView):
 class MySession(UserView):
     @schema.MY_DETAIL
     def get(self, request: Request, id: str) -> Response:
-        session = _own(request).filter(pk=path_id(id)).first()
-        if session is None:  # nobody is told whether somebody else has it
-            raise Refusal(NOT_YOURS, 403, "not_yours")
-        return ok(session_row(session))
+        return ok(yours(_own(request), id, session_row, "session"))
 
 
 def _own(request: Request) -> QuerySet[Session]:

@@ -8,11 +8,8 @@ from rest_framework.response import Response
 from chat.models import Thread
 from gateway.dialects.brconnector import schema_threads as schema
 from gateway.dialects.brconnector.envelope import AdminView, UserView, key_of, ok
-from gateway.dialects.brconnector.refusals import Refusal
-from gateway.dialects.brconnector.said import all_threads, thread_detail, thread_list, wanted_id
-from gateway.dialects.brconnector.values import path_id
-
-NOT_YOURS = "Unauthorized: not your thread."
+from gateway.dialects.brconnector.lists import one
+from gateway.dialects.brconnector.said import all_threads, thread_detail, thread_list, wanted_id, whole, yours
 
 
 class ThreadList(AdminView):
@@ -24,8 +21,7 @@ class ThreadList(AdminView):
 class ThreadDetail(AdminView):
     @schema.DETAIL
     def get(self, request: Request, id: str | None = None) -> Response:
-        thread = _one(all_threads(), wanted_id(request, id))
-        return ok(thread_detail(thread) if thread else None)
+        return ok(one(whole(all_threads()), wanted_id(request, id), thread_detail))
 
 
 class ThreadByQuery(ThreadDetail):
@@ -43,18 +39,11 @@ class MyThreadList(UserView):
 class MyThread(UserView):
     @schema.MY_DETAIL
     def get(self, request: Request, id: str) -> Response:
-        thread = _one(_own(request), path_id(id))
-        if thread is None:  # nobody is told whether somebody else has it
-            raise Refusal(NOT_YOURS, 403, "not_yours")
-        return ok(thread_detail(thread))
+        return ok(yours(whole(_own(request)), id, thread_detail, "thread"))
 
 
 def _own(request: Request) -> QuerySet[Thread]:
     return Thread.objects.filter(api_key=key_of(request))
-
-
-def _one(threads: QuerySet[Thread], id: int) -> Thread | None:
-    return threads.select_related("charge", "session", "body").filter(pk=id).first()
 
 
 admin_urls = [

@@ -14,6 +14,5 @@ from gateway.dialects.brconnector.refusals import refusal_of
     ],
 )
 def test_a_limit_is_told_in_its_own_words(error: LimitReached, code: str) -> None:
-    refusal = refusal_of(error)
-    assert refusal is not None
+    refusal = refusal_of(error, "req_1")
     assert (refusal.message, refusal.true_status, refusal.code, refusal.retry_after) == (str(error), 429, code, 12)
