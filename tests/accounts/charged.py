@@ -1,6 +1,6 @@
 """Charges of every sort, written by the ledger itself, and what a newcomer computes from what is shown of one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -118,16 +118,22 @@ class Read:
     balance: tuple[Decimal, Decimal | None, Decimal | None]
 
 
-def compute_by_hand(read: Read, charge: Charge) -> None:
-    """What anybody can check with a pencil, and at last that it is what the ledger wrote."""
+def differences(read: Read, charge: Charge) -> list[str]:
+    """Figures that stand there otherwise than anybody computes them with a pencil, or than the ledger wrote them."""
+    return [f"{name}: {told} and not {due}" for name, told, due in _computed(read, charge) if told != due]
+
+
+def _computed(read: Read, charge: Charge) -> Iterator[tuple[str, object, object]]:
+    """Each figure, as it stands there and as it should."""
     for quantity, price, cost in read.lines:
-        assert quantity * price / MILLION == cost
-    together = sum(quantity * price / MILLION for quantity, price, _ in read.lines)
-    assert Decimal(together).quantize(TEN_DECIMALS, ROUND_HALF_UP) == read.cost
-    assert read.fee == read.cost - read.shortfall
-    assert read.fee == read.quota[0] + read.balance[0]
-    for (paid, before, after), sign in ((read.quota, 1), (read.balance, -1)):
-        assert before is not None and after is not None
-        assert before + sign * paid == after
-    assert (charge.fee, charge.shortfall) == (read.fee, read.shortfall)
-    assert (charge.quota_fee, charge.balance_fee) == (read.quota[0], read.balance[0])
+        yield f"{quantity} x {price}", cost, quantity * price / MILLION
+    together = Decimal(sum(quantity * price / MILLION for quantity, price, _ in read.lines))
+    yield "cost", read.cost, together.quantize(TEN_DECIMALS, ROUND_HALF_UP)
+    yield "fee", read.fee, read.cost - read.shortfall
+    yield "fee of both payers", read.fee, read.quota[0] + read.balance[0]
+    for payer, (paid, before, after), sign in (("quota", read.quota, 1), ("balance", read.balance, -1)):
+        yield f"{payer} after", after, "unknown" if before is None else before + sign * paid
+    yield "fee, written", read.fee, charge.fee
+    yield "shortfall, written", read.shortfall, charge.shortfall
+    yield "quota's part, written", read.quota[0], charge.quota_fee
+    yield "balance's part, written", read.balance[0], charge.balance_fee
