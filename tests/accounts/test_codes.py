@@ -1,7 +1,6 @@
 """Redemption codes: single use whatever races, kept as digests, and not to be guessed."""
 
 import re
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -9,7 +8,6 @@ from typing import Any
 import pytest
 from django.core import serializers
 from django.core.exceptions import ValidationError
-from django.db import connection
 from django.utils import timezone
 
 from accounts.errors import (
@@ -27,6 +25,7 @@ from accounts.services import codes
 from accounts.services.ledger.audit import audit
 from common.money import LIMIT_USD
 from tests import factories
+from tests.accounts.racing import at_once
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -161,23 +160,10 @@ def test_whoever_guesses_has_to_wait(key: ApiKey) -> None:
 # Races
 
 
-def at_once(work: Any, times: int) -> list[Any]:
-    def attempt(number: int) -> Any:
-        try:
-            return work(number)
-        except CodeRefused as refusal:
-            return refusal
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(times) as pool:
-        return list(pool.map(attempt, range(times)))
-
-
 def test_fifty_keys_at_once_redeem_a_code_once(key: ApiKey) -> None:
     (text,) = make()
     racers = [factories.key().key for _ in range(50)]
-    results = at_once(lambda number: codes.redeem(key=racers[number], text=text), 50)
+    results = at_once(lambda number: codes.redeem(key=racers[number], text=text), 50, refused=CodeRefused)
     assert sum(isinstance(each, Payment) for each in results) == 1
     assert sum(isinstance(each, CodeUsed) for each in results) == 49
     assert Payment.objects.filter(kind=PaymentKind.REDEMPTION).count() == 1
@@ -186,7 +172,7 @@ def test_fifty_keys_at_once_redeem_a_code_once(key: ApiKey) -> None:
 
 def test_one_key_at_once_redeems_a_code_once(key: ApiKey) -> None:
     (text,) = make()
-    results = at_once(lambda _: codes.redeem(key=ApiKey.objects.get(pk=key.pk), text=text), 50)
+    results = at_once(lambda _: codes.redeem(key=ApiKey.objects.get(pk=key.pk), text=text), 50, refused=CodeRefused)
     assert sum(isinstance(each, Payment) for each in results) == 1
     assert sum(isinstance(each, TooManyTries) for each in results) == 49 - codes.TRIES
     assert ApiKey.objects.get(pk=key.pk).balance == 5
@@ -202,7 +188,7 @@ def test_a_code_is_void_or_redeemed_but_not_both(key: ApiKey) -> None:
         return codes.redeem(key=racers[number], text=texts[number])
 
     racers = [factories.key().key for _ in range(20)]
-    at_once(work, 20)
+    at_once(work, 20, refused=CodeRefused)
     paid = Payment.objects.count()
     assert RedemptionCode.objects.filter(is_void=True, payment=None).count() == 20 - paid
     assert RedemptionCode.objects.filter(is_void=False, payment__isnull=False).count() == paid

@@ -1,6 +1,5 @@
 """Payments: each says who and why, none is ever changed, and a balance is exactly what they come to."""
 
-from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
@@ -21,6 +20,7 @@ from accounts.services.ledger.types import Admission, Deployment, Prices, Settle
 from accounts.services.payments import Maker
 from common.models import ConfigVersion
 from tests import factories
+from tests.accounts.racing import at_once
 from tests.accounts.test_writer import admission, deployment, done
 
 USD = 10**10
@@ -50,19 +50,14 @@ def called(key: IssuedKey, deployment: Deployment, output: int = 300) -> Charge:
     return Charge.objects.get(request_id=asked.request_id)
 
 
-def at_once(work: Any, times: int) -> list[Any]:
-    """What came of the same work in as many threads: a payment or the refusal."""
-
-    def attempt(number: int) -> Any:
-        try:
-            return work(number)
-        except ValidationError as refusal:
-            return refusal
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(times) as pool:
-        return list(pool.map(attempt, range(times)))
+def swept(key: IssuedKey, deployment: Deployment) -> Admission:
+    """A call that a sweep took for dead and guessed to have come to 0.2 USD."""
+    asked = admission(key, deployment, output_bound=300)
+    ledger.writer().admit(asked)
+    tokens, source = Tokens(output=200), UsageSource.ESTIMATED
+    guess = Settlement(asked.request_id, asked.key_id, Outcome.SERVER_STOPPED, tokens=tokens, usage_source=source)
+    ledger.writer().settle(guess)
+    return asked
 
 
 # Who and why
@@ -208,13 +203,7 @@ def test_a_running_call_has_nothing_to_give_back_yet(key: IssuedKey, deployment:
 
 def test_what_was_refunded_is_not_settled_anew(key: IssuedKey, deployment: Deployment) -> None:
     """A sweep's guess was paid back; the process that was taken for dead comes with what it knows."""
-    asked = admission(key, deployment, output_bound=300)
-    ledger.writer().admit(asked)
-    guess = Settlement(
-        asked.request_id, asked.key_id, Outcome.SERVER_STOPPED, tokens=Tokens(output=200),
-        usage_source=UsageSource.ESTIMATED,
-    )  # fmt: skip
-    ledger.writer().settle(guess)
+    asked = swept(key, deployment)
     payments.refund(charge=Charge.objects.get(), note="we stopped it")
     assert ledger.writer().settle(done(asked, 100)).charge_id == 0
     assert (Charge.objects.get().balance_fee, balance_of(key)) == (Decimal("0.2"), 1)
@@ -223,13 +212,7 @@ def test_what_was_refunded_is_not_settled_anew(key: IssuedKey, deployment: Deplo
 
 def test_what_was_rated_anew_is_not_settled_anew(key: IssuedKey, deployment: Deployment) -> None:
     """A correction is the difference to a sweep's guess: another fee below it would be wrong by that much."""
-    asked = admission(key, deployment, output_bound=300)
-    ledger.writer().admit(asked)
-    guess = Settlement(
-        asked.request_id, asked.key_id, Outcome.SERVER_STOPPED, tokens=Tokens(output=200),
-        usage_source=UsageSource.ESTIMATED,
-    )  # fmt: skip
-    ledger.writer().settle(guess)
+    asked = swept(key, deployment)
     corrections.correct(key.key.pk, {Charge.objects.get().pk: Rating(Prices(0, 2000 * USD))})
     assert ledger.writer().settle(done(asked, 100)).charge_id == 0
     assert balance_of(key) == Decimal("0.6")
@@ -248,14 +231,16 @@ def test_the_audit_finds_a_refund_beyond_what_was_paid(key: IssuedKey, deploymen
 
 def test_refunds_at_once_give_back_once(key: IssuedKey, deployment: Deployment) -> None:
     charge = called(key, deployment)
-    results = at_once(lambda _: payments.refund(charge=charge, note="x"), 8)
+    results = at_once(lambda _: payments.refund(charge=charge, note="x"), 8, refused=ValidationError)
     assert sum(isinstance(each, Payment) for each in results) == 1
     assert balance_of(key) == 1
     assert audit() == []
 
 
 def test_corrections_at_once_take_no_more_than_there_is(key: IssuedKey) -> None:
-    results = at_once(lambda _: payments.correct(key=key.key, amount=Decimal("-0.3"), note="x"), 8)
+    results = at_once(
+        lambda _: payments.correct(key=key.key, amount=Decimal("-0.3"), note="x"), 8, refused=ValidationError
+    )
     assert sum(isinstance(each, Payment) for each in results) == 3
     assert balance_of(key) == Decimal("0.1")
     assert audit() == []
@@ -271,7 +256,7 @@ def test_money_that_moves_during_calls_is_exact(key: IssuedKey, deployment: Depl
             return payments.correct(key=ApiKey.objects.get(pk=key.key.pk), amount=Decimal("-0.002"), note="x")
         return _call(admission(key, deployment, config_version=version, output_bound=20))
 
-    at_once(work, 30)
+    at_once(work, 30, refused=ValidationError)
     assert balance_of(key) == 1 + 10 * Decimal("0.01") - 10 * Decimal("0.002") - 10 * Decimal("0.02")
     assert audit() == []
 
@@ -297,7 +282,7 @@ def test_keys_that_pay_for_each_other_never_wait_for_each_other(key: IssuedKey, 
             return payments.recharge(key=fresh, amount=Decimal("0.01"), by=Maker(key=payer.key))
         return _call(admission(paid, deployment, config_version=version, output_bound=20))
 
-    at_once(work, 40)
+    at_once(work, 40, refused=ValidationError)
     assert balance_of(key) == balance_of(other) == 1 + 10 * Decimal("0.01") - 10 * Decimal("0.02")
     assert audit() == []
 
