@@ -11,7 +11,21 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.errors import LimitReached
-from accounts.models import Limit, LimitCounter, Metric, Outcome, Subject, UsageSource, Window, Worker
+from accounts.models import (
+    ApiKey,
+    Charge,
+    DayOfSpend,
+    Limit,
+    LimitCounter,
+    LimitNotice,
+    Metric,
+    Outcome,
+    Payment,
+    Subject,
+    UsageSource,
+    Window,
+    Worker,
+)
 from accounts.models.limits import NO_START
 from accounts.services import limits
 from accounts.services.keys import IssuedKey
@@ -105,6 +119,20 @@ def counts(**filters: Any) -> list[tuple[int, int]]:
 def limit(most: int = 3, metric: str = Metric.REQUESTS, window: str = Window.MINUTE, **fields: Any) -> Limit:
     amount = to_usd(most) if metric == Metric.COST else most
     return limits.add(**{"name": f"limit {metric}", "metric": metric, "window": window, "most": amount, **fields})
+
+
+def made_up(name: str, *, metric: str, window: str, is_sliding: bool, **fields: Any) -> Limit:
+    """Of a kind that was drawn: what can't slide does not."""
+    slides = is_sliding and window != Window.TOTAL and metric != Metric.PARALLEL
+    return limit(name=name, metric=metric, window=window, is_sliding=slides, **fields)
+
+
+def begin_anew() -> None:
+    """For each example that was drawn: a fixture runs once for all of them."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"DELETE FROM {Payment._meta.db_table}")  # whose own ways of removal refuse
+    for table in (LimitNotice, LimitCounter, Limit, DayOfSpend, Charge, ApiKey):
+        table.objects.all().delete()
 
 
 def let_in(desk: Desk, calls: int, **fields: Any) -> list[Admitted]:

@@ -16,13 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from accounts.models import (
-    Action,
     ApiKey,
     Charge,
-    DayOfSpend,
     Limit,
     LimitCounter,
-    LimitNotice,
     Metric,
     Outcome,
     Payment,
@@ -39,7 +36,9 @@ from accounts.services.ledger.limiting.windows import start_of
 from accounts.services.ledger.types import Admission, Admitted, Settlement, Tokens
 from common.money import to_units, to_usd
 from tests import factories
-from tests.accounts.limiting import NOON, Clock, Desk
+from tests.accounts.limiting import NOON, Clock, Desk, begin_anew, made_up
+
+pytestmark = pytest.mark.usefixtures("database")
 
 AMOUNT = st.integers(0, 15)
 NUMBER = st.integers(0, 7)
@@ -213,19 +212,15 @@ def _counted(limit: Limit, charge: Charge) -> int:
     return amounts[Metric(limit.metric)] - beyond
 
 
-@pytest.fixture
-def clock(database: None, monkeypatch: pytest.MonkeyPatch) -> Clock:
-    return Clock(monkeypatch, NOON)
-
-
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(kinds=st.lists(kinds, max_size=3), steps=st.lists(steps, min_size=5, max_size=25))
 def test_nobody_overspends_whatever_happens(
     clock: Clock, kinds: list[dict[str, Any]], steps: list[tuple[Any, ...]]
 ) -> None:
-    begin_anew(clock)
+    begin_anew()
+    clock.now = NOON
     for number, kind in enumerate(kinds):
-        make(f"limit {number}", **kind)
+        made_up(f"limit {number}", **kind)
     world = World(clock, [Desk(key, ("night",)) for key in three_keys()])
     world.quotas = {desk.key.pk: to_units(desk.key.month_quota) for desk in world.desks[1:]}
     for name, *arguments in steps:
@@ -242,22 +237,6 @@ def three_keys() -> list[IssuedKey]:
     team = {"email": "team@example.com"}
     amounts = ((None, 0, team), (Decimal(to_usd(40)), 0, team), (Decimal(to_usd(10)), 30, {}))
     return [factories.key(month_quota=quota, balance=to_usd(balance), **more) for quota, balance, more in amounts]
-
-
-def begin_anew(clock: Clock) -> None:
-    """A fixture runs once for all examples."""
-    clock.now = NOON
-    with connection.cursor() as cursor:
-        cursor.execute(f"DELETE FROM {Payment._meta.db_table}")  # whose own ways of removal refuse
-    for table in (LimitNotice, LimitCounter, Limit, DayOfSpend, Charge, ApiKey):
-        table.objects.all().delete()
-
-
-def make(name: str, *, most: int, is_sliding: bool, window: str, metric: str, **fields: Any) -> None:
-    slides = is_sliding and window != Window.TOTAL and metric != Metric.PARALLEL
-    amount = to_usd(most) if metric == Metric.COST else most
-    sort = {"metric": metric, "window": window, "is_sliding": slides, "action": Action.BLOCK}
-    limits.add(name=name, most=amount, **sort, **fields)
 
 
 def test_two_sweeps_at_once_count_a_call_once(clock: Clock) -> None:

@@ -13,12 +13,9 @@ from hypothesis import strategies as st
 from accounts.errors import LimitReached
 from accounts.models import (
     Action,
-    ApiKey,
     Charge,
-    DayOfSpend,
     Limit,
     LimitCounter,
-    LimitNotice,
     Metric,
     Outcome,
     State,
@@ -32,7 +29,7 @@ from accounts.services.ledger.limiting.rules import load_book
 from accounts.services.ledger.types import Admitted
 from common.money import to_usd
 from tests import factories
-from tests.accounts.limiting import NOON, Clock, Desk, option
+from tests.accounts.limiting import NOON, Clock, Desk, begin_anew, made_up, option
 
 TOKENS = st.integers(0, 12)
 
@@ -122,7 +119,7 @@ def test_no_sequence_of_calls_passes_a_limit(
     begin_anew()
     clock = Clock(monkeypatch, NOON)
     for number, kind in enumerate(kinds):
-        make(f"limit {number}", **kind)
+        made_up(f"limit {number}", **kind)
     run = Run(clock, [Desk(factories.key(month_quota=None)) for _ in range(2)])
     for name, *arguments in steps:
         act: Callable[..., None] = getattr(run, name)
@@ -132,12 +129,6 @@ def test_no_sequence_of_calls_passes_a_limit(
         run.release(0, Outcome.UPSTREAM_ERROR)
     assert audit() == []
     assert not LimitCounter.objects.exclude(held=0).exists()
-
-
-def begin_anew() -> None:
-    """A fixture runs once for all examples."""
-    for table in (LimitNotice, LimitCounter, Limit, DayOfSpend, Charge, ApiKey):
-        table.objects.all().delete()
 
 
 # In slots of the window: a second's are tenths, a minute's seconds.
@@ -187,9 +178,3 @@ def counted(admitted: Admitted) -> int:
     charge = Charge.objects.get(request_id=admitted.request_id)
     (entry,) = charge.limits
     return int(entry["held"] if charge.state == State.HELD else entry["used"])
-
-
-def make(name: str, *, most: int, is_sliding: bool, window: str, metric: str, **fields: Any) -> None:
-    slides = is_sliding and window != Window.TOTAL and metric != Metric.PARALLEL
-    amount = to_usd(most) if metric == Metric.COST else most
-    limits.add(name=name, most=amount, metric=metric, window=window, is_sliding=slides, **fields)
