@@ -1,15 +1,15 @@
 """A mail server on a socket: it takes every mail, or refuses as it is told to."""
 
 import socketserver
-import threading
 from collections import deque
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from typing import Self
+
+from tests.fakes.server import Served
 
 
-class MailServer:
-    """Use as a context manager. `mails`: what came; `refusals`: answers to the next recipients."""
+class MailServer(Served):
+    """`mails`: what came; `refusals`: answers to the next recipients."""
 
     def __init__(self) -> None:
         self.mails: list[EmailMessage] = []
@@ -19,14 +19,6 @@ class MailServer:
         self.server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler)
         self.server.daemon_threads = True
         self.port = int(self.server.server_address[1])
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.server.shutdown()
-        self.server.server_close()
 
 
 class _Handler(socketserver.StreamRequestHandler):

@@ -13,6 +13,7 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import BaseServer
 from typing import Any, ClassVar, Self
 
 JSON = dict[str, Any]
@@ -58,7 +59,21 @@ class Quiet(ThreadingHTTPServer):
         """Not on stderr: a client that leaves is what many tests are about."""
 
 
-class FakeVendor:
+class Served:
+    """A server in a thread of its own, as a context manager."""
+
+    server: BaseServer
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class FakeVendor(Served):
     """Use as a context manager. What it saw: `seen`, `violations`, `closed_early`, `active`, `open_connections`."""
 
     handler: ClassVar[type["Handler"]]
@@ -80,35 +95,24 @@ class FakeVendor:
         self.lock = threading.Lock()
         self._live: set[socket.socket] = set()
         self.stopping = threading.Event()
-        self._server = Quiet(("127.0.0.1", port), type("BoundHandler", (self.handler,), {"fake": self}))
-        self.port: int = self._server.server_address[1]
+        self.server = Quiet(("127.0.0.1", port), type("BoundHandler", (self.handler,), {"fake": self}))
+        self.port = self.server.server_port
         self.origin = f"http://127.0.0.1:{self.port}"
 
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
     def __exit__(self, *_: object) -> None:
-        if self.stopping.is_set():
-            return
-        self.stopping.set()
-        self._server.shutdown()
-        self._server.server_close()
+        if not self.stopping.is_set():
+            self.stopping.set()
+            super().__exit__()
 
     def die(self) -> None:
         """As if killed: open connections are reset, new ones refused."""
-        self.stopping.set()
-        self._server.shutdown()
-        self._server.server_close()
+        self.__exit__()
         with self.lock:
             live, self._live = list(self._live), set()
         for connection in live:
             with suppress(OSError):
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 connection.shutdown(socket.SHUT_RDWR)
-
-    def serve_forever(self) -> None:
-        self._server.serve_forever()
 
     def reply(self, model: str, *pieces: bytes, **options: Any) -> None:
         """Script: `fake.reply("mine", b"data: {}\\n\\n", framing="chunked", headers={...})`."""

@@ -9,17 +9,17 @@ import time
 from collections import deque
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
-from typing import Any, Self
+from typing import Any
 
-from tests.fakes.server import Quiet
+from tests.fakes.server import Quiet, Served
 
 SECRET = "whsec_" + base64.b64encode(b"a secret that only two know").decode()
 TOLERANCE_SECONDS = 300
 CANARY = "what the receiver says is nobody's business"
 
 
-class Receiver:
-    """Use as a context manager. `accepted`: what was let in, by its id; `statuses`: what it answers next instead."""
+class Receiver(Served):
+    """`accepted`: what was let in, by its id; `statuses`: what it answers next instead."""
 
     def __init__(self, secret: str = SECRET, now: Callable[[], float] = time.time) -> None:
         self.key = base64.b64decode(secret.removeprefix("whsec_"))
@@ -33,14 +33,6 @@ class Receiver:
         self.lock = threading.Lock()
         self.server = Quiet(("127.0.0.1", 0), type("Handler", (_Handler,), {"fake": self}))
         self.url = f"http://127.0.0.1:{self.server.server_port}/hooks?team=a"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.server.shutdown()
-        self.server.server_close()
 
     @property
     def bodies(self) -> list[dict[str, Any]]:
