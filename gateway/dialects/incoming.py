@@ -10,16 +10,17 @@ from typing import Any
 
 import gevent
 import gevent.socket
-import orjson
 from django.conf import settings
 from django.http import HttpRequest
 from gunicorn.http.errors import ParseException
+
+from common import objects
+from common.objects import NoObject
 
 JSON = dict[str, Any]
 
 READ_ON = 4  # times the limit: how much of a body that is refused is read and thrown away
 PIECE_BYTES = 64 * 1024
-DEEPEST = 100  # levels; orjson writes no more than 254
 WAS_READ = "weighbridge.body_was_read"
 
 
@@ -109,25 +110,6 @@ def _patience(request: HttpRequest) -> Iterator[None]:
 def parse_object(raw: bytes) -> JSON:
     """The body as a JSON object; raises BodyNotJSON."""
     try:
-        body = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        raise BodyNotJSON(f"The body is not valid JSON: {error}.") from None
-    if not isinstance(body, dict):
-        raise BodyNotJSON("The body must be a JSON object.")
-    if raw.count(b"{") + raw.count(b"[") > DEEPEST and _depth(body) > DEEPEST:
-        raise BodyNotJSON(f"The body is nested deeper than {DEEPEST} levels.")
-    return body
-
-
-def _depth(value: Any) -> int:
-    """Levels of nesting, counted without recursion."""
-    depth, level = 0, [value]
-    while level and depth <= DEEPEST:
-        depth += 1
-        level = [
-            inner
-            for outer in level
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(inner, dict | list)
-        ]
-    return depth
+        return objects.parse_object(raw)
+    except NoObject as error:
+        raise BodyNotJSON(str(error)) from None

@@ -9,8 +9,8 @@ from django.db import transaction
 
 from common.fields import Numbers
 from common.money import TOKENS_PER_PRICE
+from common.objects import parse_object
 from gateway.dialects.brconnector.models import PROGRAM
-from gateway.dialects.incoming import BodyNotJSON, parse_object
 from gateway.dialects.service import has_null_character
 from gateway.moving.move import Move
 from gateway.moving.source import ModelRow
@@ -98,8 +98,8 @@ def _object(text: str | None) -> dict[str, Any]:
     try:
         found = json.loads(text or "{}", cls=Numbers)
         found = json.loads(found, cls=Numbers) if isinstance(found, str) else found
-        parse_object(json.dumps(found).encode())
-    except (ValueError, RecursionError, BodyNotJSON):
+        parse_object(json.dumps(found))
+    except (ValueError, RecursionError):
         raise ValidationError("its config is no JSON object, or none that can be kept") from None
     if has_null_character(found):
         raise ValidationError("its config has null characters")

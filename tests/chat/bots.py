@@ -59,6 +59,13 @@ def feishu_bot(fake: FakeFeishu, key: IssuedKey, **config: Any) -> Bot:
     return managing.make(name="helper", platform=BotPlatform.FEISHU, config=fake.config(key.secret, **config))
 
 
+def nested(levels: int) -> list[Any]:
+    found: list[Any] = []
+    for _ in range(levels - 1):
+        found = [found]
+    return found
+
+
 def work() -> None:
     """Do the tasks that wait."""
     for job in Job.objects.unfinished():

@@ -17,7 +17,7 @@ from chat.services.bots.feishu import Feishu
 from common.models import Job, JobState
 from providers.models import AIModel
 from tests import factories
-from tests.chat.bots import Chat, feishu_bot, paid, work
+from tests.chat.bots import Chat, feishu_bot, nested, paid, work
 from tests.fakes import feishu
 from tests.fakes.feishu import FakeFeishu, message_event
 from tests.fakes.openai import FakeOpenAI
@@ -234,6 +234,11 @@ class TestHistory:
             {"role": "assistant", "content": "Hello, Ada."},
             {"role": "user", "content": "What is my name?"},
         ]
+
+    def test_what_is_nested_too_deep_is_no_part_of_it(self, chat: Chat) -> None:
+        chat.feishu.history = [item("interactive", {"title": "x", "elements": nested(900)}, by="app")]
+        assert chat.ask()["text"] == WHOLE
+        assert chat.asked == [{"role": "user", "content": "Hello"}]
 
     def test_without_the_right_to_read_it_there_is_an_answer_all_the_same(self, chat: Chat) -> None:
         chat.feishu.history = None

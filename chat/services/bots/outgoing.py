@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from chat.errors import PlatformError
+from common.objects import NoObject, parse_object
 from providers.requesters.egress import Timeouts
 from providers.requesters.errors import ProviderError, Timeout
 from providers.services.routing import transport
@@ -32,10 +33,9 @@ class Answer:
     def json(self) -> JSON:
         """Empty where the answer is no JSON object."""
         try:
-            body = orjson.loads(self.content)
-        except orjson.JSONDecodeError:
+            return parse_object(self.content)
+        except NoObject:
             return {}
-        return body if isinstance(body, dict) else {}
 
     def failure(self, why: str, *, may_pass: bool = False) -> PlatformError:
         """What to raise for this answer."""

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-import orjson
-
 from chat.errors import Forged, Malformed, PlatformError
+from common import objects
+from common.objects import NoObject
 
 JSON = dict[str, Any]
 
@@ -114,12 +114,9 @@ class Platform:
 def parse_object(raw: bytes | str) -> JSON:
     """Raises Malformed unless it is a JSON object."""
     try:
-        body = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        raise Malformed(f"The body is not valid JSON: {error}.") from None
-    if not isinstance(body, dict):
-        raise Malformed("The body must be a JSON object.")
-    return body
+        return objects.parse_object(raw)
+    except NoObject as error:
+        raise Malformed(str(error)) from None
 
 
 def text_in(body: Any, *path: str, is_optional: bool = False, most: int = MOST_CHARACTERS) -> str:

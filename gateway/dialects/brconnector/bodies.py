@@ -9,9 +9,11 @@ from django.db.models import Model, QuerySet
 from django.http import QueryDict
 from rest_framework.request import Request
 
+from common import objects
+from common.objects import NoObject
 from gateway.dialects.brconnector.refusals import NO_NULLS, Refusal
 from gateway.dialects.brconnector.values import needed_id
-from gateway.dialects.incoming import BodyNotJSON, parse_object, read_body
+from gateway.dialects.incoming import parse_object, read_body
 from gateway.dialects.service import has_null_character
 
 JSON = dict[str, Any]
@@ -49,8 +51,8 @@ def object_in(body: JSON, name: str) -> JSON | None:
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
     try:
-        found = parse_object(value.encode()) if isinstance(value, str) else value
-    except (BodyNotJSON, UnicodeEncodeError):
+        found = objects.parse_object(value) if isinstance(value, str) else value
+    except NoObject:
         found = None
     if not isinstance(found, dict):
         raise Refusal(f"{name}: Give a JSON object, or a text that is one.")

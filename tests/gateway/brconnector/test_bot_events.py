@@ -13,7 +13,7 @@ from chat.services.bots import events, managing
 from common.models import Job
 from gateway.jobs import queue
 from tests import factories
-from tests.chat.bots import feishu_bot, post
+from tests.chat.bots import feishu_bot, nested, post
 from tests.fakes import feishu, slack
 from tests.fakes.feishu import FakeFeishu, encrypted, message_event
 from tests.fakes.slack import FakeReceiver, FakeSlack
@@ -219,6 +219,7 @@ class TestMalformed:
             b"no JSON",
             b"[]",
             b"\xff",
+            {**message_event(), "more": nested(101)},
             {},
             {"event": 1},
             {"type": "url_verification"},
