@@ -69,6 +69,11 @@ def moment(value: datetime | None, empty: str = "–") -> str:
     return f"{timezone.localtime(value):%Y-%m-%d %H:%M:%S}" if value else empty
 
 
+def seconds(milliseconds: int | None) -> str:
+    """How long something took."""
+    return "–" if milliseconds is None else f"{milliseconds / 1000:.2f} s"
+
+
 def time_column(field: str, description: str) -> Callable[[Any], str]:
     """A list's column for a time."""
 

@@ -10,7 +10,7 @@ from accounts.admin.explanation import Explanation
 from accounts.admin.payments import form_of
 from accounts.models import Charge, PaymentKind
 from accounts.services import payments
-from common.console import BigTableAdmin, DaysFilter, action, display, money, time_column
+from common.console import BigTableAdmin, DaysFilter, action, display, money, seconds, time_column
 
 OUTCOME_COLORS = {
     "OK": "success",
@@ -73,7 +73,7 @@ class ChargeAdmin(BigTableAdmin):
 
     @display(description="in")
     def tokens_in(self, charge: Charge) -> str:
-        return f"{charge.input_tokens + charge.cached_read_tokens + charge.cached_write_tokens:,}"
+        return f"{charge.prompt_tokens:,}"
 
     @display(description="out")
     def tokens_out(self, charge: Charge) -> str:
@@ -90,7 +90,7 @@ class ChargeAdmin(BigTableAdmin):
 
     @display(description="took")
     def took(self, charge: Charge) -> str:
-        return "–" if charge.total_ms is None else f"{charge.total_ms / 1000:.2f} s"
+        return seconds(charge.total_ms)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

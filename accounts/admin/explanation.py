@@ -6,7 +6,7 @@ from decimal import Decimal
 from accounts.models import Action, Charge, Metric, State, Window
 from accounts.services import explanations
 from accounts.services.explanations import Amount, LimitState, Line
-from common.console import moment, money
+from common.console import moment, money, seconds
 from common.money import DECIMALS
 
 PAYERS = {"quota": "… by the month's quota", "balance": "… by the balance"}
@@ -106,8 +106,8 @@ class Explanation:
                 if told.left_out
                 else []
             ),
-            Fact("First byte", _seconds(charge.first_byte_ms)),
-            Fact("Whole call", _seconds(charge.total_ms)),
+            Fact("First byte", seconds(charge.first_byte_ms)),
+            Fact("Whole call", seconds(charge.total_ms)),
         ]
 
     @property
@@ -161,7 +161,3 @@ def _figure(amount: Amount | None) -> str:
 
 def _change(before: Decimal | None, after: Decimal | None) -> str:
     return "" if before is None else f"{money(before)} before, {money(after)} after"
-
-
-def _seconds(milliseconds: int | None) -> str:
-    return "–" if milliseconds is None else f"{milliseconds / 1000:.2f} s"

@@ -158,3 +158,8 @@ class Charge(Row):
 
     def __str__(self) -> str:
         return self.request_id
+
+    @property
+    def prompt_tokens(self) -> int:
+        """All of the prompt, whatever a cache had of it."""
+        return self.input_tokens + self.cached_read_tokens + self.cached_write_tokens

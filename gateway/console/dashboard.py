@@ -17,7 +17,7 @@ from accounts.models import ApiKey, Charge, State
 from accounts.services import reports
 from accounts.services.reports import NOTHING, Bounds, Total
 from accounts.services.rollups import start_of
-from common.console import glance, moment, money
+from common.console import glance, moment, money, seconds
 from gateway.console import start, unpriced
 
 DAYS = 30
@@ -111,25 +111,38 @@ def _card(title: str, icon: str, day: str, month: str, note: str = "") -> dict[s
     return {"title": title, "icon": icon, "day": day, "month": month, "note": note}
 
 
+def drawn(fee: Decimal) -> float:
+    """USD as charts have it."""
+    return float(round(fee, 6))
+
+
 Reading = Callable[[Total], float]
 SPEND = "Spend, USD"
 CHARTS: tuple[tuple[str, Reading], ...] = (
     ("Calls", lambda total: total.calls),
     ("Tokens", lambda total: total.tokens),
-    (SPEND, lambda total: float(round(total.fee, 6))),
+    (SPEND, lambda total: drawn(total.fee)),
     ("Errors", lambda total: total.failed),
 )
-RED = "#dc2626"
+PRIMARY, RED = "var(--color-primary-600)", "#dc2626"
 
 
 def chart(title: str, reading: Reading, traffic: Traffic) -> dict[str, str]:
-    """The data of one bar chart, in Chart.js's form, with unfold's colours."""
-    color = RED if title == "Errors" else "var(--color-primary-600)"
-    values = [reading(total) for _, total in traffic.days]
-    labels = [f"{day:%b} {day.day}" for day, _ in traffic.days]
-    dataset = {"label": title, "data": values, "backgroundColor": color, "displayYAxis": True, "maxTicksXLimit": 8}
-    dataset["isCount"] = title != SPEND  # console.js then keeps its axis to whole numbers
-    return {"title": title, "data": json.dumps({"labels": labels, "datasets": [dataset]})}
+    """One of the page's charts."""
+    values = {label_of(day): reading(total) for day, total in traffic.days}
+    data = bars(title, values, color=RED if title == "Errors" else PRIMARY, is_count=title != SPEND)
+    return {"title": title, "data": data}
+
+
+def label_of(day: date) -> str:
+    return f"{day:%b} {day.day}"
+
+
+def bars(label: str, values: dict[str, float], *, color: str = PRIMARY, is_count: bool = False) -> str:
+    """The data of a bar chart in Chart.js's form; `is_count`: console.js keeps its axis to whole numbers."""
+    axes = {"isCount": is_count, "displayYAxis": True, "maxTicksXLimit": 8}
+    dataset = {"label": label, "data": list(values.values()), "backgroundColor": color, **axes}
+    return json.dumps({"labels": list(values), "datasets": [dataset]})
 
 
 def tops(bounds: Bounds) -> list[dict[str, Any]]:
@@ -167,12 +180,11 @@ def _top(title: str, ranked: Sequence[Total], names: dict[int, str] | None = Non
 
 def row(charge: Charge) -> dict[str, Any]:
     """One line of the latest calls."""
-    prompt = charge.input_tokens + charge.cached_read_tokens + charge.cached_write_tokens
     return {
         "charge": charge,
         "time": moment(charge.created_at),
-        "tokens": f"{prompt:,} / {charge.output_tokens:,}",
+        "tokens": f"{charge.prompt_tokens:,} / {charge.output_tokens:,}",
         "fee": money(charge.fee),
-        "took": "–" if charge.total_ms is None else f"{charge.total_ms / 1000:.2f} s",
+        "took": seconds(charge.total_ms),
         "color": COLORS.get(charge.outcome, "danger"),
     }

@@ -1,6 +1,5 @@
 """The console's page of what was spent: by key, group, model, provider, tag or day, between two days."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -20,6 +19,7 @@ from accounts.services import charge_export, reports
 from accounts.services.reports import Bounds, Total
 from accounts.services.rollups import end_of, start_of
 from common.console import glance, money
+from gateway.console import dashboard
 from gateway.console.dashboard import short
 
 JSON = dict[str, Any]
@@ -141,16 +141,7 @@ def _figures(total: Total) -> dict[str, str]:
 
 
 def _chart(days: Sequence[Total], since: date, until: date) -> str:
-    """The data of a bar chart, in Chart.js's form."""
-    bars = dict(_bars(days, since, until))
-    dataset = {
-        "label": "Spend, USD",
-        "data": [float(round(fee, 6)) for fee in bars.values()],
-        "backgroundColor": "var(--color-primary-600)",
-        "displayYAxis": True,
-        "maxTicksXLimit": 8,
-    }
-    return json.dumps({"labels": list(bars), "datasets": [dataset]})
+    return dashboard.bars(dashboard.SPEND, {label: dashboard.drawn(fee) for label, fee in _bars(days, since, until)})
 
 
 def _bars(days: Sequence[Total], since: date, until: date) -> Iterator[tuple[str, Decimal]]:
@@ -158,7 +149,7 @@ def _bars(days: Sequence[Total], since: date, until: date) -> Iterator[tuple[str
     if (until - since).days < MOST_BARS:
         for number in range((until - since).days + 1):
             day = since + timedelta(days=number)
-            yield f"{day:%b} {day.day}", fees.get(day, Decimal(0))
+            yield dashboard.label_of(day), fees.get(day, Decimal(0))
         return
     months: dict[str, Decimal] = {}
     for day, fee in fees.items():

@@ -7,7 +7,7 @@ import orjson
 from django.db.models import QuerySet
 from rest_framework.request import Request
 
-from accounts.models import ApiKey, Charge
+from accounts.models import ApiKey
 from chat.models import Session, Thread
 from gateway.dialects.brconnector.lists import Page, containing, id_parameter, listed, one, page_of
 from gateway.dialects.brconnector.refusals import Refusal
@@ -106,7 +106,7 @@ def thread_row(thread: Thread) -> JSON:
         "prompt": prompt_of(thread),
         "completion": completion_of(thread),
         "session_id": thread.session_id or NO_SESSION,
-        "tokens_in": _prompt_tokens(thread.charge),
+        "tokens_in": thread.charge.prompt_tokens,
         "tokens_out": thread.charge.output_tokens,
         "fee": money(thread.charge.fee),
     }
@@ -157,7 +157,3 @@ def _last_message(messages: str) -> Any:
 def completion_of(thread: Thread) -> str:
     """With what was thought before it."""
     return f"<think>{thread.reasoning}</think>{thread.completion}" if thread.reasoning else thread.completion
-
-
-def _prompt_tokens(charge: Charge) -> int:
-    return charge.input_tokens + charge.cached_read_tokens + charge.cached_write_tokens

@@ -173,7 +173,7 @@ def audit_shape(charge: Charge) -> JSON:
         "model": charge.model_name,
         "status": charge.outcome,
         "error": charge.error or None,
-        "input_tokens": charge.input_tokens + charge.cached_read_tokens + charge.cached_write_tokens,
+        "input_tokens": charge.prompt_tokens,
         "output_tokens": charge.output_tokens,
         "spend": number(charge.fee),
         "total_ms": charge.total_ms,
