@@ -46,7 +46,6 @@ class Feishu(Platform):
         *COMMON,
     )
     address = "baseURL"
-    default_address = "https://open.feishu.cn"
     seconds_between = 0.34  # five a second are allowed for one message
 
     # What comes in

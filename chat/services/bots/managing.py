@@ -9,11 +9,10 @@ from cryptography.fernet import InvalidToken
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from chat.models import Bot, BotPlatform
+from chat.models import Bot
 from chat.services.bots.platform import Field, Platform
 from chat.services.bots.platforms import PLATFORMS
 from common.duplicates import told_duplicate
-from common.webhooks import key_bytes
 from providers.models import check_base_url
 from providers.sensitive import MASK, is_sensitive
 from providers.services.providers import check_egress
@@ -25,7 +24,6 @@ LONGEST_VALUE = 2000
 MOVED = "The address leads elsewhere: enter config.{name} again for it."
 UNREADABLE = "The bot's stored secrets can't be read any more: enter all of them again."
 NO_VALUE = f"{MASK} stands for a secret that was not shown: enter config.{{name}} itself."
-NOT_BASE64 = "config.signingSecret must be base64 of at least 16 bytes, with or without whsec_ before it."
 
 
 class SettingError(ValidationError):
@@ -126,7 +124,7 @@ def _check_moved(platform: type[Platform], stored: JSON, config: Mapping[str, An
 def _origin(platform: type[Platform], settings: Mapping[str, Any]) -> tuple[str, str]:
     """Scheme and host with its port, of what may be no address at all."""
     try:
-        parts = urlsplit(str(settings.get(platform.address) or platform.default_address))
+        parts = urlsplit(platform(settings).setting(platform.address))
     except ValueError:
         return "", ""
     return parts.scheme, parts.netloc.lower()
@@ -175,8 +173,9 @@ def _check(platform: type[Platform], given: JSON) -> None:
     address = given.get(platform.address)
     if address:
         _check_address(platform.address, address)
-    if platform is PLATFORMS[BotPlatform.WEBHOOK] and key_bytes(given["signingSecret"]) is None:
-        raise SettingError("signingSecret", NOT_BASE64)
+    for field in platform.fields:
+        if field.name in given and (problem := field.problem(given[field.name])):
+            raise SettingError(field.name, f"config.{field.name} {problem}")
 
 
 def _check_address(name: str, address: str) -> None:

@@ -1,7 +1,7 @@
 """What a chat platform is to a bot: it sends events, and is told answers. One small class for each platform."""
 
 import hmac
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -18,7 +18,8 @@ MOST_CHARACTERS = 200_000  # of a message
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One of a bot's settings. `travels`: it is sent to the bot's address."""
+    """One of a bot's settings. `travels`: it is sent to the bot's address. `problem`: what is wrong with a text, if
+    anything."""
 
     name: str
     label: str
@@ -27,6 +28,7 @@ class Field:
     is_required: bool = False
     is_secret: bool = False
     travels: bool = False
+    problem: Callable[[str], str] = lambda text: ""
 
 
 COMMON = (
@@ -76,14 +78,13 @@ class Shown:
 
 
 class Platform:
-    """`default_address`: where its interface is, unless the setting of the name `address` says otherwise.
+    """`address`: the name of the setting that says where its interface is.
 
     All methods that send raise PlatformError, with a text that holds no secret.
     """
 
     fields: ClassVar[tuple[Field, ...]] = COMMON
     address: ClassVar[str]
-    default_address: ClassVar[str] = ""
     seconds_between: ClassVar[float]  # two updates of one message
 
     def __init__(self, settings: Mapping[str, Any]) -> None:

@@ -42,7 +42,6 @@ class Slack(Platform):
         *COMMON,
     )
     address = "baseURL"
-    default_address = "https://slack.com/api"
     seconds_between = 1.2  # fifty a minute are allowed
 
     def read(self, incoming: Incoming) -> Challenge | Message | None:

@@ -24,14 +24,26 @@ from common.webhooks import key_bytes, signature
 JSON = dict[str, Any]
 
 ACCEPTED = range(200, 300)
+NOT_BASE64 = "must be base64 of at least 16 bytes, with or without whsec_ before it."
 ANSWER = frozenset({"reply_to", "is_final"})  # what no question has
+
+
+def _secret_problem(text: str) -> str:
+    return NOT_BASE64 if key_bytes(text) is None else ""
 
 
 class Webhook(Platform):
     """Sends one whole answer; the message's id is the one that it was asked with."""
 
     fields = (
-        Field("signingSecret", "Signing secret", "whsec_ and base64; both ways.", is_required=True, is_secret=True),
+        Field(
+            "signingSecret",
+            "Signing secret",
+            "whsec_ and base64; both ways.",
+            is_required=True,
+            is_secret=True,
+            problem=_secret_problem,
+        ),
         Field("replyURL", "Answers go to", is_required=True),
         *COMMON,
     )
