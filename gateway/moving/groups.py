@@ -6,12 +6,12 @@ from django.db import transaction
 
 from accounts.models import Group, GroupGrant
 from common.models import ConfigVersion
+from gateway.moving import grants
 from gateway.moving.move import Move, create_with_times
 from gateway.moving.source import GroupRow
 
-TABLE, GRANTS = "eiai_group", "eiai_group_model"
+TABLE = "eiai_group"
 GROUPS_PER_BATCH = 500
-Missing = list[tuple[Group, int]]
 
 
 def move_groups(move: Move) -> None:
@@ -19,7 +19,7 @@ def move_groups(move: Move) -> None:
     move.progress.begin("groups", move.source.count(TABLE))
     rows = [row for page in move.source.pages(TABLE, GroupRow, GROUPS_PER_BATCH) for row in page]
     found = _groups(move, rows)
-    missing = _missing_grants(move, found)
+    missing = grants.missing(move, grants.OF_GROUPS, found)
     if not move.is_dry:
         _write(found, missing)
     move.groups = {row_id: group.pk or 0 for row_id, group in found.items()}
@@ -67,28 +67,11 @@ def _made(move: Move, row: GroupRow, name: str) -> Group:
     )
 
 
-def _missing_grants(move: Move, found: dict[int, Group]) -> Missing:
-    known = set(GroupGrant.objects.order_by().values_list("group_id", "model_id"))
-    missing: Missing = []
-    for grant in move.source.grants(GRANTS, list(found)):
-        group, model_id = found[grant.owner_id], move.models.get(grant.model_id)
-        if model_id is None:
-            detail = f"group {grant.owner_id}, model {grant.model_id}"
-            move.report.left_out(GRANTS, grant.owner_id, "its model was not brought over", detail)
-        elif (group.pk, model_id) in known:
-            move.report.here(GRANTS)
-        else:
-            move.report.added(GRANTS)
-            missing.append((group, model_id))
-    return missing
-
-
 @transaction.atomic
-def _write(found: dict[int, Group], missing: Missing) -> None:
+def _write(found: dict[int, Group], missing: Sequence[GroupGrant]) -> None:
     new = [group for group in found.values() if group._state.adding]
     if not (new or missing):
         return
     ConfigVersion.lock()
     create_with_times(new)
-    made = [GroupGrant(group=group, model_id=model_id) for group, model_id in missing]
-    GroupGrant.objects.bulk_create(made, ignore_conflicts=True)  # somebody may have granted it meanwhile
+    grants.store(missing)

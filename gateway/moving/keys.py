@@ -6,12 +6,11 @@ from django.db import transaction
 
 from accounts.models import ApiKey, KeyGrant
 from common.models import ConfigVersion
-from gateway.moving import ledger
+from gateway.moving import grants, ledger
 from gateway.moving.drafts import TABLE, Draft, draft, settled_who
 from gateway.moving.move import Move, create_with_times
 from gateway.moving.source import KeyRow
 
-GRANTS = "eiai_key_model"
 KEYS_PER_BATCH = 100
 
 
@@ -22,11 +21,11 @@ def move_keys(move: Move) -> None:
     for page in move.source.pages(TABLE, KeyRow, KEYS_PER_BATCH):
         found = settled_who(move, [each for row in page if (each := draft(move, row, seen)) is not None])
         ledger.fill(move, found, sums)
-        grants = _missing_grants(move, found)
+        missing = grants.missing(move, grants.OF_KEYS, {each.row.id: each.key for each in found})
         if move.is_dry:
             ledger.plan(move, found)
         else:
-            _write(move, found, grants)
+            _write(move, found, missing)
         _note(move, found)
         move.progress.advance(len(page))
 
@@ -38,8 +37,8 @@ def _note(move: Move, found: Sequence[Draft]) -> None:
 
 
 @transaction.atomic
-def _write(move: Move, found: Sequence[Draft], grants: Sequence[tuple[Draft, int]]) -> None:
-    if grants:
+def _write(move: Move, found: Sequence[Draft], missing: Sequence[KeyGrant]) -> None:
+    if missing:
         ConfigVersion.lock()
     known = {each.key.pk: each for each in found if not each.is_new}
     for key in ApiKey.objects.select_for_update().filter(pk__in=known).order_by("pk"):
@@ -47,24 +46,4 @@ def _write(move: Move, found: Sequence[Draft], grants: Sequence[tuple[Draft, int
     ledger.plan(move, found)
     create_with_times([each.key for each in found if each.is_new])
     ledger.write(move, found)
-    if grants:
-        made = [KeyGrant(key=each.key, model_id=model_id) for each, model_id in grants]
-        KeyGrant.objects.bulk_create(made, ignore_conflicts=True)
-
-
-def _missing_grants(move: Move, found: Sequence[Draft]) -> list[tuple[Draft, int]]:
-    drafts = {each.row.id: each for each in found}
-    there = KeyGrant.objects.order_by().filter(key__in=[each.key.pk for each in found if not each.is_new])
-    known = set(there.values_list("key_id", "model_id"))
-    missing = []
-    for grant in move.source.grants(GRANTS, list(drafts)):
-        owner, model_id = drafts[grant.owner_id], move.models.get(grant.model_id)
-        if model_id is None:
-            reason = "its model was not brought over"
-            move.report.left_out(GRANTS, grant.owner_id, reason, f"key {grant.owner_id}, model {grant.model_id}")
-        elif (owner.key.pk, model_id) in known:
-            move.report.here(GRANTS)
-        else:
-            move.report.added(GRANTS)
-            missing.append((owner, model_id))
-    return missing
+    grants.store(missing)
