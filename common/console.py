@@ -103,6 +103,14 @@ class ConsoleAdmin(ModelAdmin):
     }
     list_filter_sheet = False
     list_per_page = 50
+    only_chosen: tuple[str, ...] = ()  # fields whose rows its form is no place to make, edit or look at
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change=change, **kwargs)
+        for name in form.base_fields.keys() & self.only_chosen:
+            widget: Any = form.base_fields[name].widget
+            widget.can_add_related = widget.can_change_related = widget.can_view_related = False
+        return form
 
 
 class ReadOnlyAdmin(ConsoleAdmin):

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
 
 from accounts.admin.explanation import Explanation
-from accounts.admin.payments import form_of
+from accounts.admin.payments import PayingAdmin, form_of
 from accounts.models import Charge, PaymentKind
 from accounts.services import payments
 from common.console import BigTableAdmin, DaysFilter, action, display, money, seconds, time_column
@@ -24,7 +24,7 @@ OUTCOME_COLORS = {
 
 
 @admin.register(Charge)
-class ChargeAdmin(BigTableAdmin):
+class ChargeAdmin(PayingAdmin, BigTableAdmin):
     """Each call with its explanation: tokens by kind, prices then, and who paid."""
 
     change_form_outer_before_template = "admin/console/charge_explanation.html"
@@ -100,10 +100,6 @@ class ChargeAdmin(BigTableAdmin):
         return super().change_view(request, object_id, form_url, context)
 
     # Refunds: the link leads to their form.
-
-    def has_pay_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        # Named with its app, the right would be looked up in the database by a check, before there are tables.
-        return request.user.has_perm("accounts.add_payment")
 
     @action(description="Refund", icon="undo", permissions=["pay"])
     def refund(self, request: HttpRequest, object_id: str) -> HttpResponse:

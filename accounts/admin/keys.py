@@ -16,6 +16,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from accounts.admin import once
 from accounts.admin.limit_tables import LimitsShown
+from accounts.admin.payments import PayingAdmin
 from accounts.models import ApiKey, Group, GroupGrant, KeyGrant, Role, Scope, User
 from accounts.services import keys, limit_use, principals
 from accounts.services.ledger.decisions import this_month
@@ -131,7 +132,7 @@ class UsableFilter(admin.SimpleListFilter):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(LimitsShown, once.OnceAdmin):
+class ApiKeyAdmin(PayingAdmin, LimitsShown, once.OnceAdmin):
     """A secret is shown once, by the page after its form; see `accounts.admin.once` for where it is meanwhile."""
 
     inlines = (KeyGrantInline,)
@@ -207,19 +208,20 @@ class ApiKeyAdmin(LimitsShown, once.OnceAdmin):
         if key is None or not self.has_change_permission(request, key):
             return False
         if name == "recharge":
-            return key.is_usable and key.month_quota is not None and _may_pay(request)
+            return key.is_usable and key.month_quota is not None and self.has_pay_permission(request)
         return key.is_active
 
     # Forms
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        base = OpeningForm if obj is None and _may_pay(request) else KeyForm
+        """An opening balance is a payment, like any other."""
+        base = OpeningForm if obj is None and self.has_pay_permission(request) else KeyForm
         form: Any = super().get_form(request, obj, change=change, **{"form": base, **kwargs})
         form.rights = principals.of_user(cast(User, request.user)).rights
         return form
 
     def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> Any:
-        return self.add_fieldsets if obj is None and _may_pay(request) else self.fieldsets
+        return self.add_fieldsets if obj is None and self.has_pay_permission(request) else self.fieldsets
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: ModelForm, change: bool) -> None:
         if change:
@@ -319,11 +321,6 @@ class ApiKeyAdmin(LimitsShown, once.OnceAdmin):
         for key in revoked:
             self.log_change(request, key, "Revoked.")
         messages.success(request, f"{len(revoked)} keys revoked.")
-
-
-def _may_pay(request: HttpRequest) -> bool:
-    """An opening balance is a payment, like any other."""
-    return request.user.has_perm("accounts.add_payment")
 
 
 def state_of(key: ApiKey) -> str:

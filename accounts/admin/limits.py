@@ -27,7 +27,7 @@ class LimitAdmin(ConsoleAdmin):
     """Registered by `gateway.admin`, with what only the gateway can do: to tell somebody."""
 
     form = LimitForm
-    autocomplete_fields = ("key", "group", "provider")
+    autocomplete_fields = only_chosen = ("key", "group", "provider")
     change_form_outer_before_template = "admin/console/limit_panel.html"
     list_display = ("name", "about", "counts", "used", "resets", "does", "is_enabled")
     list_filter = (
@@ -106,14 +106,6 @@ class LimitAdmin(ConsoleAdmin):
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"subject": subject_from(request.GET), **super().get_changeform_initial_data(request)}
-
-    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        form = super().get_form(request, obj, change=change, **kwargs)
-        for name in self.autocomplete_fields:  # a limit is no place to make or edit them
-            if name in form.base_fields:
-                widget = form.base_fields[name].widget
-                widget.can_add_related = widget.can_change_related = widget.can_view_related = False
-        return form
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

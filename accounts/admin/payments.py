@@ -16,7 +16,7 @@ from accounts.admin.once import OnceAdmin
 from accounts.models import ApiKey, Charge, Payment, PaymentKind, User
 from accounts.services import payments
 from accounts.services.payments import Maker
-from common.console import DaysFilter, ModelForm, action, display, moment, money, time_column
+from common.console import ConsoleAdmin, DaysFilter, ModelForm, action, display, moment, money, time_column
 
 FIELDS = ("key", "amount", "note")
 OF_A_ROW = ("amount", "note")  # whose key it is follows from what is refunded or corrected
@@ -87,13 +87,21 @@ def form_of(kind: str, **row: int) -> str:
     return f"{reverse('admin:accounts_payment_add')}?{urlencode({'kind': kind, **row})}"
 
 
+class PayingAdmin(ConsoleAdmin):
+    """A page that leads to forms for payments, of whatever kind, for those who may make them."""
+
+    def has_pay_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        # Named with its app, the right would be looked up in the database by a check, before there are tables.
+        return request.user.has_perm("accounts.add_payment")
+
+
 @admin.register(Payment)
-class PaymentAdmin(OnceAdmin):
+class PaymentAdmin(PayingAdmin, OnceAdmin):
     """Adding one moves the balance in the same transaction."""
 
     fields = ("kind", "key", "usd", "note", "maker", "time", "about")
     readonly_fields = ("kind", "usd", "maker", "time", "about")
-    autocomplete_fields = ("key",)
+    autocomplete_fields = only_chosen = ("key",)
     actions_list = ("correct_balance",)
     actions_detail = ("correct",)
     list_display = (time_column("created_at", "time"), "sort", "key", "usd", "note", "maker")
@@ -142,13 +150,6 @@ class PaymentAdmin(OnceAdmin):
         purpose = purpose_of(request)
         return [(None, {"fields": purpose.fields, "description": purpose.text})]
 
-    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        form = super().get_form(request, obj, change=change, **kwargs)
-        if "key" in form.base_fields:  # a payment is no place to make or edit a key
-            widget = form.base_fields["key"].widget
-            widget.can_add_related = widget.can_change_related = widget.can_view_related = False
-        return form
-
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         charge = purpose_of(request).charge
         left = {"amount": payments.refundable(charge)} if charge else {}
@@ -192,10 +193,6 @@ class PaymentAdmin(OnceAdmin):
         return HttpResponseRedirect(reverse("admin:accounts_apikey_change", args=[obj.key_id]))
 
     # Links to forms
-
-    def has_pay_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        # Named with its app, the right would be looked up in the database by a check, before there are tables.
-        return request.user.has_perm("accounts.add_payment")
 
     @action(description="Correct a balance", icon="balance", permissions=["pay"])
     def correct_balance(self, request: HttpRequest) -> HttpResponse:
