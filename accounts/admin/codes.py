@@ -4,15 +4,15 @@ from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
-from django.utils import timezone
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
 from accounts.admin import once
 from accounts.models import CodeState, RedemptionCode, User
+from accounts.models.codes import RedemptionCodeQuerySet
 from accounts.services import codes
 from common.console import ModelForm, display, moment, money, time_column
 
@@ -36,10 +36,8 @@ class BatchForm(ModelForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
-        if cleaned.get("amount") == 0:
-            self.add_error("amount", "Give an amount above zero.")
-        if cleaned.get("expires_at") and cleaned["expires_at"] <= timezone.now():
-            self.add_error("expires_at", "This is over already.")
+        if cleaned.keys() >= {"amount", "count", "expires_at"}:
+            codes.check(amount=cleaned["amount"], count=cleaned["count"], expires_at=cleaned["expires_at"])
         return cleaned
 
 
@@ -50,16 +48,10 @@ class StateFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return list(CodeState.choices)
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[RedemptionCode]) -> QuerySet[RedemptionCode]:
-        """As `RedemptionCode.state` tells them."""
-        over = Q(expires_at__lte=timezone.now())
-        by_state: dict[str | None, QuerySet[RedemptionCode]] = {
-            CodeState.USED: queryset.filter(redeemed_at__isnull=False),
-            CodeState.VOID: queryset.filter(redeemed_at=None, is_void=True),
-            CodeState.EXPIRED: queryset.filter(over, redeemed_at=None, is_void=False),
-            CodeState.OPEN: queryset.filter(redeemed_at=None, is_void=False).exclude(over),
-        }
-        return by_state.get(self.value(), queryset)
+    def queryset(self, request: HttpRequest, queryset: Any) -> RedemptionCodeQuerySet:
+        found: RedemptionCodeQuerySet = queryset
+        chosen = self.value()
+        return found.in_state(CodeState(chosen)) if chosen in CodeState.values else found
 
 
 @admin.register(RedemptionCode)
@@ -114,8 +106,8 @@ class RedemptionCodeAdmin(once.OnceAdmin):
         return request.user.has_perm("accounts.change_redemptioncode")
 
     @admin.action(description="Make selected codes void", permissions=["void"])
-    def void_selected(self, request: HttpRequest, queryset: QuerySet[RedemptionCode]) -> None:
-        chosen = list(queryset.filter(redeemed_at=None, is_void=False))
+    def void_selected(self, request: HttpRequest, queryset: RedemptionCodeQuerySet) -> None:
+        chosen = list(queryset.unused())
         count = codes.void(codes=RedemptionCode.objects.filter(pk__in=[code.pk for code in chosen]))
         for code in chosen:
             self.log_change(request, code, "Made void.")

@@ -17,6 +17,22 @@ class CodeState(models.TextChoices):
     EXPIRED = "expired", "Expired"
 
 
+class RedemptionCodeQuerySet(models.QuerySet["RedemptionCode"]):
+    def unused(self) -> "RedemptionCodeQuerySet":
+        """Neither redeemed nor made void."""
+        return self.filter(redeemed_at=None, is_void=False)
+
+    def in_state(self, state: CodeState) -> "RedemptionCodeQuerySet":
+        """As `RedemptionCode.state` tells it."""
+        over = Q(expires_at__lte=timezone.now())
+        return {
+            CodeState.USED: self.filter(redeemed_at__isnull=False),
+            CodeState.VOID: self.filter(redeemed_at=None, is_void=True),
+            CodeState.EXPIRED: self.unused().filter(over),
+            CodeState.OPEN: self.unused().exclude(over),
+        }[state]
+
+
 class RedemptionCode(Row):
     """One code. Only a digest of it is kept, as of a key's secret; it was shown when its batch was made."""
 
@@ -30,6 +46,8 @@ class RedemptionCode(Row):
     redeemed_by = models.ForeignKey(ApiKey, models.PROTECT, null=True, editable=False, related_name="codes")
     redeemed_at = models.DateTimeField(null=True, editable=False)
     payment = models.OneToOneField(Payment, models.PROTECT, null=True, editable=False, related_name="code")
+
+    objects = RedemptionCodeQuerySet.as_manager()
 
     class Meta:
         ordering = ("-id",)

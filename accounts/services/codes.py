@@ -8,11 +8,11 @@ from decimal import Decimal
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.errors import CodeExpired, CodeRefused, CodeUnknown, CodeUsed, CodeVoid, KeyWithoutLimit, TooManyTries
 from accounts.models import ApiKey, CodeState, Payment, PaymentKind, RedemptionCode, User, WrongCode
+from accounts.models.codes import RedemptionCodeQuerySet
 from accounts.services import payments
 from accounts.services.keys import check_usable, digest
 from accounts.services.payments import Maker
@@ -36,12 +36,7 @@ def make(
 
     Raises ValidationError.
     """
-    if not 1 <= count <= MOST_AT_ONCE:
-        raise ValidationError({"count": f"Make from 1 to {MOST_AT_ONCE} codes at once."})
-    if amount <= 0:
-        raise ValidationError({"amount": "Give an amount above zero."})
-    if expires_at is not None and expires_at <= timezone.now():
-        raise ValidationError({"expires_at": "This is over already."})
+    check(amount=amount, count=count, expires_at=expires_at)
     texts = [_new_text() for _ in range(count)]
     kept = {"batch": batch.strip(), "amount": amount, "expires_at": expires_at, "made_by": made_by}
     made = [RedemptionCode(digest=_digest(text), prefix=text[:GROUP_LENGTH], **kept) for text in texts]
@@ -50,9 +45,19 @@ def make(
     return texts
 
 
-def void(*, codes: QuerySet[RedemptionCode]) -> int:
+def check(*, amount: Decimal, count: int, expires_at: datetime | None) -> None:
+    """Raises ValidationError for a batch that can't be."""
+    if not 1 <= count <= MOST_AT_ONCE:
+        raise ValidationError({"count": f"Make from 1 to {MOST_AT_ONCE} codes at once."})
+    if amount <= 0:
+        raise ValidationError({"amount": "Give an amount above zero."})
+    if expires_at is not None and expires_at <= timezone.now():
+        raise ValidationError({"expires_at": "This is over already."})
+
+
+def void(*, codes: RedemptionCodeQuerySet) -> int:
     """Let nobody redeem these any more, and say how many that stopped; what has been redeemed stays."""
-    return codes.order_by().filter(redeemed_at=None, is_void=False).update(is_void=True, updated_at=timezone.now())
+    return codes.unused().order_by().update(is_void=True, updated_at=timezone.now())
 
 
 def redeem(*, key: ApiKey, text: str) -> Payment:
