@@ -38,13 +38,17 @@ RightMissing                   somebody may not hand out a right that they lack
 class Refused(Exception):
     """The call was not admitted. Nothing was sent, nothing was charged. `headers` are for the answer."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
+    text = ""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message or self.text)
         self.headers: dict[str, str] = {}
 
 
 class InvalidKey(Refused):
     """No key, or one that nobody was given."""
+
+    text = "Incorrect API key provided."
 
 
 class KeyRevoked(InvalidKey):
@@ -80,7 +84,9 @@ class BudgetReached(LimitReached):
 class LedgerUnavailable(Refused):
     """The database doesn't answer. `retry_after` is in seconds."""
 
-    def __init__(self, message: str, retry_after: int = 2) -> None:
+    text = "The database does not answer. Try again shortly."
+
+    def __init__(self, message: str = "", retry_after: int = 2) -> None:
         super().__init__(message)
         self.retry_after = retry_after
 

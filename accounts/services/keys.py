@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from accounts.errors import InvalidKey, KeyExpired, KeyRevoked, LedgerUnavailable, RightMissing
 from accounts.models import ApiKey, Group, KeyGrant, Role, Scope, User
-from accounts.services.ledger.decisions import first_of_month
+from accounts.services.ledger.decisions import this_month
 from accounts.services.payments import Maker
 from accounts.services.payments import recharge as recharge  # part of what is done with keys
 from common.database import borrowed_connection
@@ -76,7 +76,7 @@ def traces_of(secret: str) -> dict[str, str]:
 def draft(*, start: str = SECRET_START, length: int = SECRET_LENGTH, **columns: Any) -> IssuedKey:
     """A key that is not stored yet. Raises ValidationError for texts and amounts that can't be."""
     secret = new_secret(start, length)
-    key = ApiKey(month=first_of_month(timezone.localdate()), **columns, **traces_of(secret))
+    key = ApiKey(month=this_month(), **columns, **traces_of(secret))
     key.clean_fields(exclude=REFERENCES)
     return IssuedKey(key, secret)
 
@@ -248,7 +248,7 @@ def look_up(value: str) -> Caller:
         with borrowed_connection():
             caller = caller_of(ApiKey.objects.filter(digest=value).first())
     except Error as error:
-        raise LedgerUnavailable("The database does not answer. Try again shortly.") from error
+        raise LedgerUnavailable() from error
     if len(_remembered) >= REMEMBERED:
         _remembered.clear()
     _remembered[value] = caller
@@ -258,7 +258,7 @@ def look_up(value: str) -> Caller:
 def caller_of(key: ApiKey | None) -> Caller:
     """The caller behind a key's row; raises an `InvalidKey` unless the key may call."""
     if key is None:
-        raise InvalidKey("Incorrect API key provided.")
+        raise InvalidKey()
     check_usable(key)
     version = ConfigVersion.current()  # read first: grants that change afterwards make it stale, never too new
     granted = frozenset(key.grants.values_list("model_id", flat=True))

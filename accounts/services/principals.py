@@ -74,12 +74,12 @@ def of_secret(secret: str) -> Principal:
     try:
         return _of_key(ApiKey.objects.select_related("owner").filter(digest=keys.digest(secret)).first())
     except Error as error:
-        raise LedgerUnavailable("The database does not answer. Try again shortly.") from error
+        raise LedgerUnavailable() from error
 
 
 def _of_key(key: ApiKey | None) -> Principal:
     if key is None or key.is_internal:
-        raise InvalidKey("Incorrect API key provided.")
+        raise InvalidKey()
     if key.owner and not key.owner.is_active:
         raise InvalidKey("The person who has this API key has been switched off.")
     keys.check_usable(key)

@@ -54,7 +54,7 @@ def explain(call: Call) -> Explanation:
     try:
         return _explain(call)
     except Error as error:
-        raise LedgerUnavailable("The database does not answer. Try again shortly.") from error
+        raise LedgerUnavailable() from error
 
 
 def _explain(call: Call) -> Explanation:

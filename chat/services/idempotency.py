@@ -34,7 +34,6 @@ logger = logging.getLogger(__name__)
 KEPT_FOR = timedelta(hours=24)
 UNADMITTED_FOR = timedelta(seconds=ADMITTED_WITHIN_SECONDS + 10)
 TRIES = 5
-UNKNOWN = "Incorrect API key provided."
 REMOVED_AT_ONCE = 50  # they may be large
 CLAIM = Insert(
     TABLE,
@@ -90,7 +89,7 @@ def claim(asked: Asked) -> Repeatable | Kept:
     try:
         return _written(lambda: asked.claimed if _insert(asked) else _claim_used(asked))
     except Error as error:
-        raise LedgerUnavailable("The database does not answer. Try again shortly.") from error
+        raise LedgerUnavailable() from error
 
 
 def keep(call: Repeatable, make: Callable[[], bytes]) -> bytes:
@@ -130,7 +129,7 @@ def _insert(asked: Asked) -> bool:
             cursor.execute(CLAIM.for_one_row, row)
             return bool(cursor.rowcount)
     except IntegrityError as error:
-        raise InvalidKey(UNKNOWN) from error
+        raise InvalidKey() from error
 
 
 def _claim_used(asked: Asked) -> Repeatable | Kept:
@@ -156,7 +155,7 @@ def _claim_used(asked: Asked) -> Repeatable | Kept:
 def _check_key(key: ApiKey, asked: Asked) -> None:
     """As it is now: no admission checks the answers that come from here."""
     if key.digest != asked.digest:
-        raise InvalidKey(UNKNOWN)
+        raise InvalidKey()
     keys.check_usable(key)
 
 

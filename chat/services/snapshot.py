@@ -86,7 +86,7 @@ def _version() -> int:
         with borrowed_connection():
             return ConfigVersion.current()
     except Error as error:
-        raise LedgerUnavailable("The database does not answer. Try again shortly.") from error
+        raise LedgerUnavailable() from error
 
 
 def _load() -> Snapshot:
@@ -96,7 +96,7 @@ def _load() -> Snapshot:
             version, catalog = ConfigVersion.current(), load_catalog()
             return Snapshot(version, catalog, grants.by_group(), load_book(), grants.price_ratios())
     except Error as error:
-        raise LedgerUnavailable("The database does not answer. Try again shortly.") from error
+        raise LedgerUnavailable() from error
 
 
 def forget() -> None:

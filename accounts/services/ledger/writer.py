@@ -214,7 +214,7 @@ class Writer:
             if isinstance(ticket.request, Settlement):
                 self._retry.append(ticket)
             else:
-                ticket.deliver(LedgerUnavailable("The database does not answer. Try again shortly."))
+                ticket.deliver(LedgerUnavailable())
                 # The answer to COMMIT may be what got lost, so the hold may stand: take it back when we can.
                 self._retry.append(Ticket(_release(ticket.request)))
 

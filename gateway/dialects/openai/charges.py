@@ -71,7 +71,7 @@ def _key_of(request: HttpRequest) -> ApiKey:
     """As the key's row is now: no admission checks these answers."""
     key = principals.of_secret(secret_of(request)).key
     if key is None:
-        raise InvalidKey("Incorrect API key provided.")
+        raise InvalidKey()
     return key
 
 
@@ -97,7 +97,7 @@ def summary(charge: Charge) -> JSON:
         "stream": charge.is_stream,
         "state": charge.state,
         "outcome": charge.outcome,
-        "prompt_tokens": charge.input_tokens + charge.cached_read_tokens + charge.cached_write_tokens,
+        "prompt_tokens": charge.prompt_tokens,
         "completion_tokens": charge.output_tokens,
         "fee_usd": plain(charge.fee),
         "shortfall_usd": plain(charge.shortfall),

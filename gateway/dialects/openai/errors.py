@@ -103,7 +103,7 @@ def error_frame(error: Exception) -> bytes:
 def _known(error: Exception) -> Exception:
     """A database that goes away in the middle of a request says so in words of its own."""
     if isinstance(error, OperationalError | InterfaceError):
-        return LedgerUnavailable("The database does not answer. Try again shortly.")
+        return LedgerUnavailable()
     return error
 
 

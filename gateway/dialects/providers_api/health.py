@@ -18,7 +18,7 @@ class Health(OpenView):
     @schema.HEALTH
     def get(self, request: Request) -> Response:
         if not health.database_answers():
-            raise LedgerUnavailable("The database does not answer. Try again shortly.")
+            raise LedgerUnavailable()
         return Response(health.facts())
 
 
