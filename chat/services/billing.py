@@ -75,9 +75,6 @@ def rates_for(target: Target, tokens: Tokens) -> Rates:
 
 def served_by(target: Target, expected: Target, tokens: Tokens) -> Deployment | None:
     """Whose prices the settlement writes down: None where those that the hold was written with say it all."""
-    if target is expected and not target.tiers and not tokens.apart:
-        return None
     rates = rates_for(target, tokens)
-    if target is expected and not rates.above_tokens and not tokens.apart:
-        return None
-    return deployment_of(target, rates)
+    says_it_all = target is expected and not rates.above_tokens and not tokens.apart
+    return None if says_it_all else deployment_of(target, rates)

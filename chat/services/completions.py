@@ -152,7 +152,9 @@ def _hold(call: Call, chosen: Plan, picture: Snapshot, *, is_stream: bool) -> tu
         if alone is None:
             raise
         return _hold(call, alone, picture, is_stream=is_stream)
-    return admitted, chosen.only({each.deployment.place for each in admitted.options}) if admitted.options else chosen
+    if admitted.options:
+        chosen = chosen.only({each.deployment.place for each in admitted.options})
+    return admitted, chosen
 
 
 def resolve(call: Call, picture: Snapshot) -> tuple[Snapshot, Plan]:
@@ -199,7 +201,7 @@ def need_of(call: Call) -> Need:
 
 def admission_of(call: Call, chosen: Plan, picture: Snapshot, *, is_stream: bool) -> Admission:
     """Ask for a hold that covers the dearest of the candidates."""
-    claims, options = counted(call, picture.limits, chosen, billing.deployment_of)
+    claims, options = counted(call, picture.limits, chosen)
     targets = chosen.all
     choices = bounds.choices(call.body)
     each = max(_output_bound(call, target) for target in targets)

@@ -1,12 +1,12 @@
 """Which limits a call counts against: its caller's and its tags' wherever it ends, a model's and a provider's there."""
 
 import re
-from collections.abc import Callable
 
 from accounts.models import Subject
 from accounts.services.ledger.limiting.rules import EVERYONE, Book, Claim, as_email, each_once
-from accounts.services.ledger.types import Deployment, Option, Place
+from accounts.services.ledger.types import Option, Place
 from chat.errors import BadCall
+from chat.services.billing import deployment_of
 from chat.services.calls import Call
 from chat.services.plan import Plan
 from providers.services.routing import Target
@@ -26,16 +26,14 @@ def read_tags(text: str) -> tuple[str, ...]:
     return tags
 
 
-def counted(
-    call: Call, book: Book, plan: Plan, deployment_of: Callable[[Target], Deployment]
-) -> tuple[tuple[Claim, ...], tuple[Option, ...]]:
+def counted(call: Call, book: Book, plan: Plan) -> tuple[tuple[Claim, ...], tuple[Option, ...]]:
     """What the call counts against wherever it ends, and the places it may end at, if those differ in their limits."""
     if not book:
         return (), ()
     claims = _callers(call, book)
     if not book.has_places:
         return each_once(claims), ()
-    options = _options(book, plan, deployment_of)
+    options = _options(book, plan)
     own = {frozenset(claim.line for claim in option.claims) for option in options}
     if len(own) == 1:
         return each_once([*claims, *options[0].claims]), ()
@@ -54,7 +52,7 @@ def _callers(call: Call, book: Book) -> list[Claim]:
     ]
 
 
-def _options(book: Book, plan: Plan, deployment_of: Callable[[Target], Deployment]) -> tuple[Option, ...]:
+def _options(book: Book, plan: Plan) -> tuple[Option, ...]:
     first = {target.place for target in plan.targets}
     places: dict[Place, Target] = {}
     for target in plan.all:

@@ -107,6 +107,10 @@ class Exchange:
         # Where nobody states a limit, some requesters set one that has room for the thought beside the answer.
         if target.requires_max_tokens or (target.max_output and bounds.thinking_budget(body)):
             body = bounds.limited(body, target, bounds.output_limit(self.call.asked, target))
+        return self._within_hold(body, target)
+
+    def _within_hold(self, body: JSON, target: Target) -> tuple[JSON, dict[str, str]]:
+        """The body with an answer that the hold covers, and a header where that is less than was asked."""
         if not (self.admitted.caps_tokens or (self.admitted.is_limited and billing.costs_output(target))):
             return body, {}
         body = {name: value for name, value in body.items() if name not in bounds.OUTPUT_ALIASES}

@@ -16,13 +16,13 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from accounts.errors import LedgerUnavailable
 from accounts.services.ledger.types import Settled
 from chat.models import IdempotentCall
+from chat.services.tally import EVENTS
 from common.money import show
 from providers.requesters.base import Answer
 
 MOST_BYTES = 8 * 1024 * 1024  # of one answer, compressed
 PIECE_BYTES = 64 * 1024
 FASTEST = 1  # of gzip's levels; what repeats itself in events is found all the same
-EVENTS = "text/event-stream"
 OK = 200  # nothing else is kept
 ADMITTED_WITHIN_SECONDS = 20.0  # others take a key over that was claimed, and no call is seen, somewhat later
 # What a caller is told of the call itself. Limits are told as they stand when somebody asks.
