@@ -7,7 +7,7 @@ from django.db import connection
 
 from accounts.services import keys
 from accounts.services.ledger import writer
-from chat.services import snapshot
+from chat.services import partitions, snapshot
 from common.models import ConfigVersion
 from providers.services import board, board_sync
 from tests.fakes.openai import FakeOpenAI
@@ -36,6 +36,15 @@ def database(transactional_db: None) -> Iterator[None]:
     forget()
     yield
     forget()
+
+
+@pytest.fixture
+def own_months(database: None) -> Iterator[None]:
+    """Months that a test makes are gone after it."""
+    before = set(partitions.months())
+    yield
+    for month in set(partitions.months()) - before:
+        partitions._drop(month)
 
 
 def forget() -> None:

@@ -18,6 +18,7 @@ from accounts.services.charge_export import table
 from accounts.services.reports import INPUT
 from accounts.services.rollups import start_of
 from common.database import one_moment
+from common.months import next_month
 
 NOTHING = Decimal(0)
 SUMS = {
@@ -135,10 +136,6 @@ def _lines(key: ApiKey, month: date) -> Iterator[Line]:
 
 def _days_of(month: date) -> dict[str, date]:
     return {"day__gte": month, "day__lt": next_month(month)}
-
-
-def next_month(month: date) -> date:
-    return (month + timedelta(days=31)).replace(day=1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from chat.models import ThreadBody
+from common.months import next_month
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +93,3 @@ def _drop(month: date) -> bool:
 
 def month_of(moment: datetime) -> date:
     return moment.astimezone(UTC).date().replace(day=1)
-
-
-def next_month(month: date) -> date:
-    return date(month.year + month.month // 12, month.month % 12 + 1, 1)

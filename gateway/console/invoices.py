@@ -14,10 +14,11 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from accounts.models import ApiKey, PaymentKind
 from accounts.services import charge_export, invoices
-from accounts.services.invoices import Invoice, Line, next_month
+from accounts.services.invoices import Invoice, Line
 from accounts.services.reports import Bounds
 from accounts.services.rollups import start_of
 from common.console import money
+from common.months import next_month
 from gateway.console.spend import Download
 
 JSON = dict[str, Any]

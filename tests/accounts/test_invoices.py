@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from accounts.models import ApiKey, Charge, Payment, PaymentKind
 from accounts.services import invoices, rollups
-from accounts.services.invoices import invoice, next_month, summaries
+from accounts.services.invoices import invoice, summaries
+from common.months import next_month
 from providers.models import AIModel
 from tests import factories
 from tests.console import rows

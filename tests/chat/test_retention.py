@@ -11,6 +11,7 @@ import pytest
 from django.apps import apps
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import Charge
@@ -20,6 +21,7 @@ from accounts.services.ledger.types import Deployment, Prices
 from chat.models import Session, Thread, ThreadBody
 from chat.services import partitions, retention
 from chat.services.conversations import Record, retire_key, session_breaks
+from common.months import next_month
 from gateway.jobs import queue
 from tests import factories
 from tests.accounts.test_rollups import run
@@ -42,15 +44,6 @@ def deployment(database: None) -> Deployment:
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "PAUSE_SECONDS", 0)
-
-
-@pytest.fixture
-def own_months(database: None) -> Iterator[None]:
-    """Months that a test makes are gone after it."""
-    before = set(partitions.months())
-    yield
-    for month in set(partitions.months()) - before:
-        partitions._drop(month)
 
 
 def say(key: IssuedKey, deployment: Deployment, *days_ago: float, prompt: str = "hello") -> list[Thread]:
@@ -115,16 +108,13 @@ def test_the_command_meets_the_moment_that_it_is_given(key: IssuedKey, deploymen
     assert kept() == [new.pk]
 
 
-def test_rows_go_in_bounded_batches(
-    key: IssuedKey, deployment: Deployment, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
-) -> None:
+def test_rows_go_in_bounded_batches(key: IssuedKey, deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "AT_ONCE", 3)
     threads = say(key, deployment, *[20] * 7, 1, 20, 1)
-    with connection.execute_wrapper(lambda execute, sql, *rest: seen.append(sql) or execute(sql, *rest)):
-        seen: list[str] = []
+    with CaptureQueriesContext(connection) as queries:
         retention.prune(before=timezone.now() - timedelta(days=10))
     assert kept() == [threads[7].pk, threads[9].pk]
-    assert len([sql for sql in seen if sql.startswith("DELETE")]) == 3
+    assert len([each for each in queries if each["sql"].startswith("DELETE")]) == 3
 
 
 def test_reading_stops_at_the_first_batch_that_is_young(
@@ -132,10 +122,9 @@ def test_reading_stops_at_the_first_batch_that_is_young(
 ) -> None:
     monkeypatch.setattr(retention, "AT_ONCE", 2)
     say(key, deployment, *[1] * 9)
-    with connection.execute_wrapper(lambda execute, sql, *rest: seen.append(sql) or execute(sql, *rest)):
-        seen: list[str] = []
+    with CaptureQueriesContext(connection) as queries:
         retention.prune(before=timezone.now() - timedelta(days=10))
-    assert len([sql for sql in seen if sql.startswith('SELECT "chat_threadbody"')]) == 1
+    assert len([each for each in queries if each["sql"].startswith('SELECT "chat_threadbody"')]) == 1
 
 
 def test_what_was_moved_in_among_younger_rows_goes_at_its_time(
@@ -166,8 +155,8 @@ def test_a_key_that_is_retired_takes_its_words_along(key: IssuedKey, deployment:
 @pytest.mark.on_postgresql
 def test_the_months_to_come_are_there(own_months: None) -> None:
     this = partitions.month_of(timezone.now())
-    following = partitions.next_month(this)
-    assert {this, following, partitions.next_month(following)} <= set(partitions.months())
+    following = next_month(this)
+    assert {this, following, next_month(following)} <= set(partitions.months())
 
 
 @pytest.mark.on_postgresql

@@ -1,6 +1,5 @@
 """Moving in: what was said goes to its month, and what it cost to its day, however long ago that was."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -30,15 +29,6 @@ def world(database: None, brconnector: BRConnectorDatabase) -> World:
 @pytest.fixture
 def move_in(world: World, capsys: pytest.CaptureFixture[str]) -> Mover:
     return Mover(world.source, capsys)
-
-
-@pytest.fixture
-def own_months(database: None) -> Iterator[None]:
-    """Months that a test makes are gone after it."""
-    before = set(partitions.months())
-    yield
-    for month in set(partitions.months()) - before:
-        partitions._drop(month)
 
 
 def add_threads(world: World, *days_ago: float, **values: Any) -> None:
