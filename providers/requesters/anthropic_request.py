@@ -163,23 +163,28 @@ def _thinking(body: JSON) -> JSON | None:
     if not (thinking or effort) or _is_forced(body.get("tool_choice")):
         return None
     if thinking:
-        return _within_limit(body, thinking) if thinking.get("type") == "enabled" else thinking
+        return _possible(body, thinking) if thinking.get("type") == "enabled" else thinking
     if not _takes_budget(body):
         return {"type": "adaptive"}
     budget = min(BUDGETS[str(effort)], _max_tokens(body) // 2)
-    return _within_limit(body, {"type": "enabled", "budget_tokens": budget}) if budget >= MIN_BUDGET else None
+    return _possible(body, {"type": "enabled", "budget_tokens": budget}) if budget >= MIN_BUDGET else None
 
 
-def _within_limit(body: JSON, thinking: JSON) -> JSON | None:
-    """The budget is a part of max_tokens, which is never raised: the caller's funds were held for just that much."""
-    budget, limit = budget_of(thinking), _max_tokens(body)
-    budget = budget if budget < limit else limit // 2
-    if budget < MIN_BUDGET or has_bare_tool_turn(body.get("messages")):
-        return None
-    return {**thinking, "budget_tokens": budget}
+def _possible(body: JSON, thinking: JSON) -> JSON | None:
+    fitted = within_limit(thinking, _max_tokens(body))
+    return None if has_bare_tool_turn(body.get("messages")) else fitted
 
 
-def budget_of(thinking: JSON) -> int:
+def within_limit(thinking: JSON, limit: int | None) -> JSON | None:
+    """The budget is a part of the limit, which is never raised: the caller's funds were held for just that much. None
+    where there is no room for the least that the vendor takes."""
+    budget = _budget_of(thinking)
+    if limit is not None and budget >= limit:
+        budget = limit // 2
+    return {**thinking, "budget_tokens": budget} if budget >= MIN_BUDGET else None
+
+
+def _budget_of(thinking: JSON) -> int:
     """Never less than the vendor takes."""
     budget = thinking.get("budget_tokens") or 0
     if not isinstance(budget, int):

@@ -8,7 +8,7 @@ claude-messages-extended-thinking, prompt-caching) and the providers' pages ther
 from collections.abc import Mapping
 from typing import Any
 
-from providers.requesters.anthropic_request import BUDGET_MODELS, BUDGETS, EFFORTS, MIN_BUDGET, budget_of
+from providers.requesters.anthropic_request import BUDGET_MODELS, BUDGETS, EFFORTS, MIN_BUDGET, within_limit
 from providers.requesters.bedrock_messages import cache_point, signed_thinking, split
 from providers.requesters.errors import BadRequest
 
@@ -215,11 +215,7 @@ class _Asked:
             return wish
         if _has_bare_tool_turn(self.body.get("messages")):
             return None
-        # The budget is a part of the limit, which is never raised: the caller's funds were held for just that much.
-        budget = budget_of(wish)
-        if self.limit is not None and budget >= self.limit:
-            budget = self.limit // 2
-        return {**wish, "budget_tokens": budget} if budget >= MIN_BUDGET else None
+        return within_limit(wish, self.limit)
 
 
 def _limit(body: JSON, config: Config) -> int | None:
