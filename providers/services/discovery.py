@@ -189,17 +189,11 @@ def _scanned(provider: Provider, entry: RemoteModel, added: set[tuple[str, str]]
         input_modalities=facts.input_modalities,
         output_modalities=facts.output_modalities,
         already_added=(facts.kind, entry.id) in added,
-        prices=_prices_of(facts.kind, known.prices),
+        prices=knowledge.with_output_price(facts.kind, known.prices),
         price_note=known.note if known.prices else "",
         is_listed=known.is_listed,
         refusal=catalog.kind_refusal(provider.requester, facts.kind),
     )
-
-
-def _prices_of(kind: str, prices: Mapping[str, Decimal]) -> Mapping[str, Decimal]:
-    """An embedding has no answer to pay for; without this its row would count as unpriced."""
-    has_no_output = kind in (Kind.EMBEDDING, Kind.RERANK) and "price_in" in prices
-    return {"price_out": Decimal(0), **prices} if has_no_output else prices
 
 
 # Making rows

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from common.money import DECIMALS
-from providers.models import Provider
+from providers.models import Kind, Provider
 from providers.requesters import listing
 from providers.services.routing import vendor_of
 
@@ -36,6 +36,7 @@ RARE = {
 # USD per thousand: of requests, or of a reranker's searches.
 REQUESTS = ("requests_kcount", "rerank_searches_kcount")
 DEAREST = Decimal(10_000)  # what a price column takes
+NO_ANSWER = (Kind.EMBEDDING, Kind.RERANK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +65,7 @@ def about(*, provider: Provider, upstream_name: str, raw: JSON | None = None) ->
 
 
 def _listed(provider: Provider, upstream_name: str) -> Known:
-    from genai_prices.data_snapshot import get_snapshot
-
-    model = _model_in(get_snapshot(), provider, upstream_name)
+    model = _in_list(provider, upstream_name)
     if model is None:
         return NOTHING
     current = model.get_prices(datetime.now(UTC))
@@ -80,9 +79,7 @@ def _listed(provider: Provider, upstream_name: str) -> Known:
 def listed_tiers(*, provider: Provider, upstream_name: str) -> dict[int, dict[str, Decimal]]:
     """All that the price list has now: by the number of prompt tokens above which they hold, 0 for the base, prices by
     column of `ModelPrice`. Empty: it does not have the model."""
-    from genai_prices.data_snapshot import get_snapshot
-
-    model = _model_in(get_snapshot(), provider, upstream_name)
+    model = _in_list(provider, upstream_name)
     if model is None:
         return {}
     current = model.get_prices(datetime.now(UTC))
@@ -94,13 +91,21 @@ def listed_tiers(*, provider: Provider, upstream_name: str) -> dict[int, dict[st
     return {above: _usable({column: _above(price, above) for column, price in found.items()}) for above in starts}
 
 
+def with_output_price(kind: str, prices: Mapping[str, Decimal]) -> Mapping[str, Decimal]:
+    """Models of some kinds have no answer to pay for; without a price of it their rows would count as unpriced."""
+    return {"price_out": Decimal(0), **prices} if prices and kind in NO_ANSWER else prices
+
+
 def _above(price: Any, tokens: int) -> Decimal:
     """A tier's price holds for all tokens of a call with more prompt tokens than its start."""
     reached = [tier.price for tier in getattr(price, "tiers", ()) if tier.start <= tokens]
     return Decimal(reached[-1]) if reached else _base(price)
 
 
-def _model_in(snapshot: Any, provider: Provider, upstream_name: str) -> Any:
+def _in_list(provider: Provider, upstream_name: str) -> Any:
+    from genai_prices.data_snapshot import get_snapshot
+
+    snapshot = get_snapshot()
     vendor = _vendor_in(snapshot, provider)
     return vendor.find_model(upstream_name, all_providers=snapshot.providers) if vendor else None
 

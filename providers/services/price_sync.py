@@ -10,13 +10,12 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from common.models import ConfigVersion
-from providers.models import ALL_PRICE_FIELDS, PRICE_FIELDS, AIModel, Kind, ModelPrice
+from providers.models import ALL_PRICE_FIELDS, PRICE_FIELDS, AIModel, ModelPrice
 from providers.models.prices import keep_first, prices_in
 from providers.services import knowledge
 
 Prices = dict[str, Decimal | None]
 Table = dict[int, Prices]  # by the number of prompt tokens above which they hold; 0: the base
-NO_ANSWER = (Kind.EMBEDDING, Kind.RERANK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +46,8 @@ def is_listed(model: AIModel) -> bool:
 
 def _listed(model: AIModel) -> Table:
     found = knowledge.listed_tiers(provider=model.provider, upstream_name=model.upstream_name)
-    table: Table = {above: dict(prices) for above, prices in found.items()}
-    if table.get(0) and model.kind in NO_ANSWER:
-        table[0].setdefault("price_out", Decimal(0))  # without it the row would count as unpriced
-    return table
+    base = knowledge.with_output_price(model.kind, found.get(0, {}))
+    return {above: dict(prices if above else base) for above, prices in found.items()}
 
 
 def _changes(model: AIModel) -> Iterator[Change]:
