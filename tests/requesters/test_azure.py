@@ -73,7 +73,7 @@ def test_recorded_exchanges(transport: Transport, exchange: JSON) -> None:
             transport,
         )
 
-    replay(exchange, requester_at)
+    assert replay(exchange, requester_at) == []
 
 
 # Addresses

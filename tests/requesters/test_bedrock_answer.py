@@ -43,7 +43,7 @@ def test_recorded_exchanges(transport: Transport, exchange: JSON) -> None:
     def requester_at(origin: str, config: JSON) -> BedrockRequester:
         return BedrockRequester(Endpoint(origin, "a-key-id:a-secret", PATIENT, config=config), transport)
 
-    replay(exchange, requester_at, union, EVENT_STREAM)
+    assert replay(exchange, requester_at, union, EVENT_STREAM) == []
 
 
 def everything(**options: Any) -> JSON:

@@ -38,7 +38,7 @@ def test_recorded_exchanges(transport: Transport, exchange: JSON) -> None:
     def requester_at(origin: str, config: JSON) -> GeminiRequester:
         return GeminiRequester(Endpoint(origin, "sk-recorded", PATIENT, config=config), transport)
 
-    replay(exchange, requester_at)
+    assert replay(exchange, requester_at) == []
 
 
 def everything(**options: Any) -> JSON:

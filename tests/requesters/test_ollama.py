@@ -56,7 +56,7 @@ def test_recorded_exchanges(transport: Transport, exchange: JSON) -> None:
     def requester_at(origin: str, config: JSON) -> OllamaRequester:
         return OllamaRequester(Endpoint(origin, "", PATIENT, config=config), transport)
 
-    replay(exchange, requester_at, line, "application/x-ndjson")
+    assert replay(exchange, requester_at, line, "application/x-ndjson") == []
 
 
 def body(*messages: JSON, model: str = "echo", **options: Any) -> JSON:

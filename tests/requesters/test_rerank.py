@@ -78,7 +78,7 @@ def test_recorded_exchanges(transport: Transport, vendor: str, exchange: JSON) -
     def requester_at(origin: str, config: JSON) -> Requester:
         return KINDS[vendor][1](Endpoint(origin + version, "sk-recorded", PATIENT, config=config), transport)
 
-    replay(exchange, requester_at)
+    assert replay(exchange, requester_at) == []
 
 
 # The one form

@@ -84,7 +84,7 @@ def test_recorded_exchanges(transport: Transport, exchange: JSON) -> None:
         [(kind, payload)] = recorded.items()
         return event(kind, payload.encode()) if kind == PART else exception(kind, payload)
 
-    replay(exchange, requester_at, frame, EVENT_STREAM)
+    assert replay(exchange, requester_at, frame, EVENT_STREAM) == []
 
 
 # Who is called

@@ -44,7 +44,7 @@ def test_recorded_exchanges(transport: Transport, exchange: JSON) -> None:
     def requester_at(origin: str, config: JSON) -> TitanEmbeddingRequester:
         return TitanEmbeddingRequester(Endpoint(origin, "AKIAX:recorded-secret", PATIENT, config=config), transport)
 
-    replay(exchange, requester_at)
+    assert replay(exchange, requester_at) == []
 
 
 def test_each_text_is_a_call_and_their_usage_is_summed(fake: FakeAws, transport: Transport) -> None:

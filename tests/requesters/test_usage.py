@@ -14,6 +14,16 @@ def openai(prompt: Any = 100, completion: Any = 20, total: Any = None, **parts: 
     return {name: value for name, value in usage.items() if value is not None}
 
 
+OF_ANTHROPIC = {
+    "input_tokens": 10,
+    "cache_read_input_tokens": 30,
+    "cache_creation_input_tokens": 60,
+    "cache_creation": {"ephemeral_5m_input_tokens": 20, "ephemeral_1h_input_tokens": 40},
+    "output_tokens": 7,
+}
+KEPT_FOR_AN_HOUR = Usage(10, 30, 60, 7, cached_write_1h_tokens=40)
+
+
 @pytest.mark.parametrize(
     ("usage", "expected"),
     [
@@ -79,16 +89,7 @@ def openai(prompt: Any = 100, completion: Any = 20, total: Any = None, **parts: 
             Usage(60, 40, 0, 30, 20),
         ),
         # Anthropic's own shape, as some servers pass it through: the cache is beside input_tokens
-        (
-            {
-                "input_tokens": 10,
-                "cache_read_input_tokens": 30,
-                "cache_creation_input_tokens": 60,
-                "cache_creation": {"ephemeral_5m_input_tokens": 20, "ephemeral_1h_input_tokens": 40},
-                "output_tokens": 7,
-            },
-            Usage(10, 30, 60, 7, cached_write_1h_tokens=40),
-        ),
+        (OF_ANTHROPIC, KEPT_FOR_AN_HOUR),
         # ... and beside prompt_tokens, as LiteLLM has it: within
         (
             openai(
@@ -225,18 +226,7 @@ def test_where_an_answer_says_what_it_used(answer: dict[str, Any], expected: dic
             ),
             Usage(180, 120, 0, 75, 25, image_input_tokens=60, audio_input_tokens=80, image_output_tokens=30),
         ),
-        (
-            anthropic_answer.to_usage(
-                {
-                    "input_tokens": 10,
-                    "cache_read_input_tokens": 30,
-                    "cache_creation_input_tokens": 60,
-                    "cache_creation": {"ephemeral_5m_input_tokens": 20, "ephemeral_1h_input_tokens": 40},
-                    "output_tokens": 7,
-                }
-            ),
-            Usage(10, 30, 60, 7, cached_write_1h_tokens=40),
-        ),
+        (anthropic_answer.to_usage(OF_ANTHROPIC), KEPT_FOR_AN_HOUR),
         (
             bedrock_answer.to_usage(
                 {
@@ -247,7 +237,7 @@ def test_where_an_answer_says_what_it_used(answer: dict[str, Any], expected: dic
                     "outputTokens": 7,
                 }
             ),
-            Usage(10, 30, 60, 7, cached_write_1h_tokens=40),
+            KEPT_FOR_AN_HOUR,
         ),
         (ollama_answer.to_usage({"prompt_eval_count": 26, "eval_count": 298}), Usage(26, 0, 0, 298)),
         # Cohere's, Voyage's and Jina's rerankers and embeddings
