@@ -159,7 +159,7 @@ class TestStandings:
         with pytest.raises(StillRunning):
             idempotency.claim(asked(caller))
         Charge.objects.update(updated_at=F("updated_at") - UNADMITTED_FOR)
-        claimed(asked(caller))
+        assert claimed(asked(caller)).request_id == "req_2"
 
     def test_a_call_of_a_living_process_runs_however_long(self, caller: Caller, first: Repeatable) -> None:
         make_older(KEPT_FOR - UNADMITTED_FOR)
@@ -169,7 +169,7 @@ class TestStandings:
 
     def test_a_call_of_a_dead_process_is_over(self, caller: Caller, first: Repeatable) -> None:
         charge(worker=gone())
-        claimed(asked(caller))
+        assert claimed(asked(caller)).request_id == "req_2"
 
     def test_a_process_elsewhere_is_the_sweeps_to_judge(self, caller: Caller, first: Repeatable) -> None:
         charge(worker=worker("another boot/pid:[1]/1/1"))
@@ -181,7 +181,7 @@ class TestStandings:
         self, caller: Caller, first: Repeatable, outcome: Outcome
     ) -> None:
         charge(state=State.SETTLED, outcome=outcome)
-        claimed(asked(caller))
+        assert claimed(asked(caller)).request_id == "req_2"
 
     def test_an_answer_that_could_not_be_stored_is_not_charged_twice(self, caller: Caller, first: Repeatable) -> None:
         charge(state=State.SETTLED, outcome=Outcome.OK)
