@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 from bench import gateway, peer, report
-from bench.processes import BenchError, StubUpstream, allow_open_files
+from bench.processes import BenchError, StubUpstream, allow_open_files, say
 from bench.runs import Plan, Results, Subject, measure
 
 FULL = Plan(4000, streamed_calls=2000, single_calls=500, paced_seconds=8, rounds=3, streams=1000, stream_seconds=20)
@@ -49,10 +49,6 @@ def peer_plan(plan: Plan) -> Plan:
         single_calls=plan.single_calls // PEER_SHARE,
         streams=0,
     )
-
-
-def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def run(arguments: argparse.Namespace, results: Results, peers: list[str]) -> None:

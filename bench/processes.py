@@ -24,6 +24,11 @@ class BenchError(Exception):
     """The bench cannot go on, in one sentence for its reader."""
 
 
+def say(text: str) -> None:
+    """Beside the figures, which may be piped elsewhere."""
+    print(text, file=sys.stderr, flush=True)
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median
 
 from bench import gateway, report
-from bench.processes import ROOT, BenchError
+from bench.processes import ROOT, BenchError, say
 
 TARGET_MILLISECONDS = 300
 ROUNDS = 7
@@ -159,10 +159,6 @@ def _read(client: object, path: str) -> bytes:
 
 
 # What is shown of it
-
-
-def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def table(found: dict[str, Timings]) -> str:

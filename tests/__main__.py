@@ -13,7 +13,7 @@ from bench.processes import BenchError
 
 AREAS = ("accounts", "chat", "commands", "common", "console", "gateway", "jobs", "providers", "routing")
 ON_POSTGRESQL = [f"tests/{area}" for area in AREAS]
-# Browsers, the embedded model and served gateways choose their databases themselves.
+# Browsers and the embedded model choose their databases themselves.
 NOT_AGAIN = "not browser and not embedded"
 # What takes minutes is left to the shorter half: made-up calls, and workers that choose their databases themselves.
 LEFT_BESIDE = ("-m", "not made_up", "--ignore", "tests/jobs/test_work.py")

@@ -90,7 +90,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """A payment that was asked for; no two have the same amount, in units. `kind`: recharge, correction or such."""
+    """A payment that was asked for; no two have the same amount, in units."""
 
     key_id: int
     amount: int

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.chaos.story import Served, Story
+from tests.fakes import openai
 from tests.fakes.kinds import FakeKinds, KindsHandler
-from tests.fakes.openai import chunks, usage, whole
 from tests.fakes.server import JSON
 
 TEXTS = ("/v1/chat/completions", "/v1/completions")
@@ -66,20 +66,20 @@ class ChaosHandler(KindsHandler):
     def _text(self, body: JSON, served: Served) -> None:
         served.is_good = served.act in GOOD_ACTS
         if served.is_good and served.act != "no-usage":
-            served.tokens = _tokens(usage(body))
+            served.tokens = _tokens(openai.usage(body))
         super().respond(body)
 
     def _greedy(self, body: JSON, served: Served) -> None:
         """Counts more than was asked for: what that costs beyond the hold, nobody must be charged with."""
-        said = usage(body)
+        said = openai.usage(body)
         said["completion_tokens"] += GREED
         served.tokens, served.is_good = _tokens(said), True
         shape = _shape_of(self.path)
         if not body.get("stream"):
-            self.send_json(200, {**whole(body, shape), "usage": said})
+            self.send_json(200, {**openai.whole(body, shape), "usage": said})
             return
         self.start_stream()
-        for chunk in chunks(body, shape):
+        for chunk in openai.chunks(body, shape):
             self.send_event({**chunk, "usage": said} if chunk.get("usage") else chunk)
         self.send_event("[DONE]")
         self.end_stream()
@@ -109,8 +109,6 @@ def _tokens(said: JSON) -> tuple[int, int, int]:
 
 
 def _shape_of(path: str) -> Callable[..., JSON]:
-    from tests.fakes import openai
-
     return openai._chat_shape if path == TEXTS[0] else openai._completion_shape
 
 

@@ -17,6 +17,7 @@ import requests
 from tests.fakes.server import FakeVendor
 
 ROOT = Path(__file__).resolve().parents[2]
+HELD = "SELECT COUNT(*) FROM accounts_charge WHERE state = 'held'"
 
 
 def free_port() -> int:

@@ -12,7 +12,7 @@ import requests
 
 from tests.fakes.openai import FakeOpenAI
 from tests.served.conftest import MODELS, database_url
-from tests.served.gateway import ServedGateway
+from tests.served.gateway import HELD, ServedGateway
 
 LAST = "FROM accounts_charge ORDER BY id DESC LIMIT 1"
 
@@ -33,7 +33,7 @@ def _ledger_stays_whole(served: tuple[ServedGateway, str], fake: FakeOpenAI) -> 
     fake.closed_early = 0
     yield
     gateway, _ = served
-    gateway.wait_for_rows("SELECT COUNT(*) FROM accounts_charge WHERE state = 'held'", [0])
+    gateway.wait_for_rows(HELD, [0])
     assert gateway.rows("SELECT SUM(held) FROM accounts_apikey") == [(0,)]
     assert gateway.audit() == "The ledger is whole."
 
@@ -161,13 +161,13 @@ def test_sigterm_lets_running_streams_finish_and_takes_no_new_calls(served: tupl
     readers = [threading.Thread(target=read) for _ in range(8)]
     for reader in readers:
         reader.start()
-    gateway.wait_for_rows("SELECT COUNT(*) FROM accounts_charge WHERE state = 'held'", [8])
+    gateway.wait_for_rows(HELD, [8])
     gateway.stop()
     for reader in readers:
         reader.join(10)
     assert [text.rstrip().endswith("data: [DONE]") for text in seen] == [True] * 8
     assert not any('"error"' in text for text in seen)
-    assert gateway.rows("SELECT COUNT(*) FROM accounts_charge WHERE state = 'held'") == [(0,)]
+    assert gateway.rows(HELD) == [(0,)]
     gateway.start()
 
 
@@ -189,9 +189,9 @@ def test_kill_9_loses_no_hold_and_the_next_start_settles_them(served: tuple[Serv
         client.read_until(b"data: ")
     time.sleep(0.5)
     gateway.kill()
-    assert gateway.rows("SELECT COUNT(*) FROM accounts_charge WHERE state = 'held'") == [(10,)]
+    assert gateway.rows(HELD) == [(10,)]
     gateway.start()
-    gateway.wait_for_rows("SELECT COUNT(*) FROM accounts_charge WHERE state = 'held'", [0])
+    gateway.wait_for_rows(HELD, [0])
     swept = gateway.rows(
         "SELECT outcome, usage_source, output_tokens, fee FROM accounts_charge ORDER BY id DESC LIMIT 10"
     )

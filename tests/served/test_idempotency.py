@@ -15,12 +15,11 @@ import pytest
 import requests
 
 from tests.fakes.openai import FakeOpenAI
-from tests.served.gateway import ServedGateway
+from tests.served.gateway import HELD, ServedGateway
 
 HELLO = [{"role": "user", "content": "hi"}]
 BODY = {"messages": HELLO, "max_tokens": 10}
 FEE = 100_000_000  # 10 tokens at 1000 USD per million
-HELD = "SELECT COUNT(*) FROM accounts_charge WHERE state = 'held'"
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -12,8 +12,8 @@ import requests
 
 from tests.fakes.openai import FakeOpenAI
 from tests.served.conftest import database_url
-from tests.served.gateway import ServedGateway
-from tests.served.test_races import BODY, burst, call
+from tests.served.gateway import HELD, ServedGateway
+from tests.served.test_races import burst, call
 from tests.served.test_redis import redis_server
 
 __all__ = ["redis_server"]
@@ -139,14 +139,13 @@ def test_kill_9_leaves_nothing_held_of_any_limit(request: pytest.FixtureRequest,
         with ThreadPoolExecutor(16) as pool:
             before = len(fake.seen)
             calls = [pool.submit(_cut_off, gateway, secret) for _ in range(16)]
-            held = "SELECT COUNT(*) FROM accounts_charge WHERE state = 'held'"
-            gateway.wait_for_rows(held, [10])
+            gateway.wait_for_rows(HELD, [10])
             wait_until(lambda: len(fake.seen) == before + 10 and sum(each.done() for each in calls) == 6)
             gateway.kill()
             refused = [each.result() for each in calls].count(429)
         assert refused == 6
         gateway.start()
-        gateway.wait_for_rows(held, [0])
+        gateway.wait_for_rows(HELD, [0])
         assert [counters(gateway, name)[0][1] for name in names] == [0, 0, 0, 0]
         assert counters(gateway, names[1]) == [(10, 0)]  # they had been sent
         assert gateway.audit() == "The ledger is whole."
@@ -199,6 +198,5 @@ def test_nobody_notices_when_redis_stops(
 
 def _timed(gateway: ServedGateway, secret: str) -> tuple[int, float]:
     started = time.monotonic()
-    headers = {"Authorization": f"Bearer {secret}"}
-    answer = requests.post(f"{gateway.url}/v1/chat/completions", json=BODY, headers=headers, timeout=60)
-    return answer.status_code, time.monotonic() - started
+    status = call(gateway, secret).status_code
+    return status, time.monotonic() - started
