@@ -40,6 +40,11 @@ def export() -> JSON:
     }
 
 
+def sizes(document: JSON) -> dict[str, int]:
+    """How many rows of each sort it has."""
+    return {name: len(document[name]) for name in ("providers", "groups", "limits")}
+
+
 def dump(document: JSON) -> str:
     return HEAD + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
 

@@ -20,7 +20,7 @@ def export_config(task: Running) -> JSON:
     document = _masked(export.export())
     if not task.memory:
         task.add_part(0, export.dump(document), done=1, total=1, memory={"parts": 1})
-    return {name: len(document[name]) for name in ("providers", "groups", "limits")}
+    return export.sizes(document)
 
 
 def _masked(document: JSON) -> JSON:

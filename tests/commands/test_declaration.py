@@ -110,6 +110,7 @@ class TestRoundTrip:
         assert CANARY not in printed + file.read_text()
         assert "secret: env:WEIGHBRIDGE_FIRST_DEFAULT\n" in printed
         assert "secret: env:WEIGHBRIDGE_FIRST_DEFAULT_2\n" in printed
+        assert "limits     0\n" in printed  # of what was written, how much
 
     @pytest.mark.parametrize("row", [Provider, ProviderKey, AIModel, Group])
     def test_every_field_that_is_edited_can_be_written(self, row: type[models.Model]) -> None:

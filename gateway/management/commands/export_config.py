@@ -9,8 +9,8 @@ from gateway.management.base import GatewayCommand
 
 class Command(GatewayCommand):
     help = (
-        "Write providers, models and groups as YAML for `import_config`. Secrets become env:NAME references; API keys "
-        "are left out: they are minted, and nobody but their holder has one."
+        "Write providers, models, groups and limits as YAML for `import_config`. Secrets become env:NAME references; "
+        "API keys are left out: they are minted, and nobody but their holder has one."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -27,5 +27,4 @@ class Command(GatewayCommand):
             Path(options["file"]).write_text(text)
         except OSError as error:
             raise CommandError(f"{options['file']} can't be written: {error.strerror}.") from None
-        counts = {name: len(document[name]) for name in ("providers", "groups")}
-        self.show(options, {"file": options["file"], **counts})
+        self.show(options, {"file": options["file"], **export.sizes(document)})
