@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from itertools import chain
 from typing import Any
 
 from django.db.models import Max
@@ -64,12 +65,8 @@ def page(bounds: Bounds, *, after: int, last: int) -> Page:
     """The charges after that one, the oldest first; before the first of all, the names of the columns."""
     found = bounds.apply().filter(id__gt=after, id__lte=last).order_by("id")
     rows = list(found.values_list("id", *COLUMNS.values())[:PAGE])
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    if not after:
-        writer.writerow(COLUMNS)
-    writer.writerows(map(cell, row[1:]) for row in rows)
-    return Page(text.getvalue(), len(rows), rows[-1][0] if len(rows) == PAGE else None)
+    names = [] if after else [tuple(COLUMNS)]
+    return Page(table(chain(names, (row[1:] for row in rows))), len(rows), rows[-1][0] if len(rows) == PAGE else None)
 
 
 def lines(bounds: Bounds) -> Iterator[str]:

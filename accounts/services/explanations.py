@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from urllib.parse import unquote
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from accounts.errors import UnknownCharge
 from accounts.models import ApiKey, Charge, Metric, Outcome, Payment, Role, State, UsageSource
@@ -155,11 +155,7 @@ class Explanation:
 def find(*, key: ApiKey, request_id: str) -> Charge:
     """A charge of this key, or of any for an admin's. Raises UnknownCharge."""
     charges = Charge.objects.select_related("key", "corrects")
-    visible = charges if key.role == Role.ADMIN else charges.filter(key=key)
-    charge = visible.filter(request_id=request_id).first() if request_id.isprintable() else None
-    if charge is None:
-        raise UnknownCharge("There is no such charge, or it is not yours.")
-    return charge
+    return _named(charges if key.role == Role.ADMIN else charges.filter(key=key), request_id)
 
 
 def latest(*, key: ApiKey, limit: int, after: str = "") -> tuple[list[Charge], bool]:
@@ -169,12 +165,16 @@ def latest(*, key: ApiKey, limit: int, after: str = "") -> tuple[list[Charge], b
     """
     own = Charge.objects.filter(key=key).order_by("-id")
     if after:
-        last = own.filter(request_id=after).first() if after.isprintable() else None
-        if last is None:
-            raise UnknownCharge("There is no such charge, or it is not yours.")
-        own = own.filter(pk__lt=last.pk)
+        own = own.filter(pk__lt=_named(own, after).pk)
     found = list(own[: limit + 1])
     return found[:limit], len(found) > limit
+
+
+def _named(charges: QuerySet[Charge], request_id: str) -> Charge:
+    charge = charges.filter(request_id=request_id).first() if request_id.isprintable() else None
+    if charge is None:
+        raise UnknownCharge("There is no such charge, or it is not yours.")
+    return charge
 
 
 def explain(charge: Charge) -> Explanation:

@@ -114,7 +114,7 @@ NOTHING = Total(0, 0, 0, Decimal(0))
 
 
 def total(bounds: Bounds) -> Total:
-    return added(_total(source.rows.aggregate(**source.sums)) for source in _sources(bounds))
+    return added(Total(**source.rows.aggregate(**source.sums)) for source in _sources(bounds))
 
 
 def totals(bounds: Bounds, *, by: str) -> list[Total]:
@@ -125,7 +125,7 @@ def totals(bounds: Bounds, *, by: str) -> list[Total]:
         for row in source.rows.values(of=column).annotate(**source.sums).order_by():
             of = row.pop("of")
             for group in _tags(of) if by == "tag" else (of,):
-                found[group].append(_total(row))
+                found[group].append(Total(**row))
     each = (added(found[group], group) for group in sorted(found))
     return [total for total in each if total.calls or total.fee]  # a part of a day in which nobody called is no group
 
@@ -144,7 +144,7 @@ def _together(bounds: Bounds, names: tuple[str, ...]) -> Iterator[tuple[tuple[An
     found: dict[tuple[Any, ...], list[Total]] = defaultdict(list)
     for source in _sources(bounds):
         for row in source.rows.values(*names).annotate(**source.sums).order_by():
-            found[tuple(row.pop(name) for name in names)].append(_total(row))
+            found[tuple(row.pop(name) for name in names)].append(Total(**row))
     for group in sorted(found):
         yield group, added(found[group])
 
@@ -244,10 +244,6 @@ def key_totals(keys: QuerySet[ApiKey]) -> KeyTotals:
 def month_fee(month: date) -> Case:
     """`ApiKey.fee_in` as a column."""
     return Case(When(month=month, then=F("month_fee")), default=Value(0), output_field=MoneyField())
-
-
-def _total(row: Mapping[str, Any]) -> Total:
-    return Total(**row)
 
 
 def _anywhere(text: str) -> Q:

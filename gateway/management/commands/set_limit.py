@@ -9,7 +9,7 @@ from django.core.management.base import CommandError, CommandParser
 from accounts.models import Action, Group, Limit, Metric, Subject, Window
 from accounts.models.limits import usual_thresholds
 from accounts.services import limits, notices
-from common.money import show, to_units
+from common.money import show
 from gateway.declaration import references
 from gateway.management.base import GatewayCommand, amount, find_key
 from gateway.notices import check_address
@@ -119,7 +119,6 @@ def _found(row: Any, kind: str, name: str) -> Any:
 
 
 def _describe(limit: Limit) -> dict[str, Any]:
-    is_cost = limit.metric == Metric.COST
     return {
         "id": limit.pk,
         "uuid": str(limit.uuid),
@@ -129,7 +128,7 @@ def _describe(limit: Limit) -> dict[str, Any]:
         "metric": limit.metric,
         "window": limit.window,
         "sliding": limit.is_sliding,
-        "most": show(to_units(limit.most_cost)) if is_cost else limit.most_count,
+        "most": show(limit.most) if limit.metric == Metric.COST else limit.most,
         "action": limit.action,
         "thresholds": limit.thresholds,
     }
