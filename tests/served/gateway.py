@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -14,16 +13,11 @@ from typing import Any, Self
 import psycopg
 import requests
 
+from bench.processes import free_port
 from tests.fakes.server import FakeVendor
 
 ROOT = Path(__file__).resolve().parents[2]
 HELD = "SELECT COUNT(*) FROM accounts_charge WHERE state = 'held'"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class ServedGateway:

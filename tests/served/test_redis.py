@@ -8,9 +8,9 @@ import pytest
 import redis
 import requests
 
-from bench.processes import BenchError
+from bench.processes import BenchError, free_port
 from tests.fakes.openai import FakeOpenAI
-from tests.served.gateway import ServedGateway, free_port
+from tests.served.gateway import ServedGateway
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -18,12 +17,6 @@ STOP_SECONDS = 20
 NOT_INHERITED = ("VAR_DIR", "SECRET_KEY", "FIELD_ENCRYPTION_KEYS", "API_KEY_PEPPER", "DATABASE_URL", "REDIS_URL")
 NOT_INHERITED += ("DJANGO_SETTINGS_MODULE", "STATIC_ROOT", "PORT", "HOST", "EMBEDDED_MODEL")
 TABLES = ("accounts_user", "accounts_apikey", "providers_provider", "providers_aimodel")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def environment(var: Path, port: int, **more: str) -> dict[str, str]:

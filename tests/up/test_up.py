@@ -16,7 +16,8 @@ import requests
 from openai import OpenAI
 
 from bench.postgres import PostgresServer
-from tests.up.running import ROOT, Up, are_gone, environment, free_port, refused
+from bench.processes import free_port
+from tests.up.running import ROOT, Up, are_gone, environment, refused
 
 pytestmark = pytest.mark.embedded
 
