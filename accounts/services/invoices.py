@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import F, Q, QuerySet, Sum
+from django.db.models import F, QuerySet, Sum
 from django.utils import timezone
 
 from accounts.models import ApiKey, DayOfSpend, Payment, PaymentKind
@@ -110,7 +110,7 @@ def added(lines: Iterable[Line], **group: Any) -> Line:
 def invoice(*, key: ApiKey, month: date) -> Invoice:
     """The month that begins with that day. One that is not over yet is told as far as it is."""
     with one_moment():
-        return Invoice(key, month, _balance_at(key, month), list(payments_of(key, month)), list(_lines(key, month)))
+        return Invoice(key, month, _balance_at(key, month), list(_payments(key, month)), list(_lines(key, month)))
 
 
 def _balance_at(key: ApiKey, month: date) -> Decimal:
@@ -121,9 +121,12 @@ def _balance_at(key: ApiKey, month: date) -> Decimal:
     return (sums[0] or NOTHING) - (sums[1] or NOTHING)
 
 
-def payments_of(key: ApiKey, month: date) -> QuerySet[Payment]:
-    within = {"created_at__gte": start_of(month), "created_at__lt": start_of(next_month(month))}
-    return Payment.objects.filter(key=key, **within).order_by("created_at", "id")
+def _payments(key: ApiKey, month: date) -> QuerySet[Payment]:
+    return _paid_in(month).filter(key=key).order_by("created_at", "id")
+
+
+def _paid_in(month: date) -> QuerySet[Payment]:
+    return Payment.objects.filter(created_at__gte=start_of(month), created_at__lt=start_of(next_month(month)))
 
 
 def _lines(key: ApiKey, month: date) -> Iterator[Line]:
@@ -156,8 +159,7 @@ class Summary:
 def summaries(*, month: date, search: str = "") -> list[Summary]:
     """Each key that spent or was paid something in the month, the dearest first. `search`: a part of its name."""
     spent: Iterable[Any] = DayOfSpend.objects.filter(**_days_of(month)).order_by().values("key_id").annotate(**SUMS)
-    within = Q(created_at__gte=start_of(month), created_at__lt=start_of(next_month(month)))
-    paid = Payment.objects.filter(within).order_by().values_list("key_id").annotate(total=Sum("amount"))
+    paid = _paid_in(month).order_by().values_list("key_id").annotate(total=Sum("amount"))
     payments = dict(paid)
     calls = {row.pop("key_id"): row for row in spent}
     keys = ApiKey.objects.filter(pk__in=calls.keys() | payments.keys(), name__icontains=search).select_related("group")

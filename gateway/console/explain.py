@@ -29,6 +29,7 @@ from providers.services.choice import Standing
 
 JSON = dict[str, Any]
 
+RIGHTS = ("accounts.view_apikey", "providers.view_aimodel")
 BODIES: dict[str, Callable[[str], JSON]] = {
     "chat": lambda text: {"messages": [{"role": "user", "content": text}]},
     "completion": lambda text: {"prompt": text},
@@ -62,7 +63,7 @@ class RouteForm(forms.Form):
 
 def explain_route(request: HttpRequest) -> HttpResponse:
     """Asks by GET, so that an explanation can be linked to; it changes nothing."""
-    if not request.user.has_perm("accounts.view_apikey") or not request.user.has_perm("providers.view_aimodel"):
+    if not request.user.has_perms(RIGHTS):
         raise PermissionDenied
     form = RouteForm(request.GET) if request.GET else RouteForm(initial={"endpoint": "chat"})
     context = {

@@ -18,13 +18,13 @@ from accounts.services.invoices import Invoice, Line
 from accounts.services.reports import Bounds
 from accounts.services.rollups import start_of
 from common.console import money
-from common.months import next_month
+from common.months import WANTED, month_named, next_month
 from gateway.console.spend import Download
 
 JSON = dict[str, Any]
 
+RIGHTS = ("accounts.view_charge", "accounts.view_payment")
 MOST_SHOWN = 200
-YEARS = range(2000, 3000)
 
 
 class MonthInput(UnfoldAdminTextInputWidget):  # type: ignore[misc]  # unfold has no types
@@ -34,28 +34,28 @@ class MonthInput(UnfoldAdminTextInputWidget):  # type: ignore[misc]  # unfold ha
 
 
 class MonthForm(forms.Form):
-    month = forms.DateField(widget=MonthInput, input_formats=["%Y-%m"])
+    month = forms.CharField(widget=MonthInput)
     search = forms.CharField(label="Key", required=False, max_length=255, widget=UnfoldAdminTextInputWidget)
 
     def clean_month(self) -> date:
-        month: date = self.cleaned_data["month"]
-        if month.year not in YEARS:
-            raise forms.ValidationError("Give a month such as 2026-05.")
-        return month
-
-
-def month_named(text: str) -> date:
-    """2026-05 as its first day. Raises Http404."""
-    form = MonthForm({"month": text})
-    if not form.is_valid():
-        raise Http404
-    month: date = form.cleaned_data["month"]
-    return month
+        try:
+            return month_named(self.cleaned_data["month"])
+        except ValueError as error:
+            raise forms.ValidationError(WANTED) from error
 
 
 def _check(request: HttpRequest) -> None:
-    if not (request.user.has_perm("accounts.view_charge") and request.user.has_perm("accounts.view_payment")):
+    if not request.user.has_perms(RIGHTS):
         raise PermissionDenied
+
+
+def _asked(request: HttpRequest, key_id: int, month: str) -> tuple[ApiKey, date]:
+    """The key and the month's first day. Raises PermissionDenied or Http404."""
+    _check(request)
+    try:
+        return get_object_or_404(ApiKey, pk=key_id), month_named(month)
+    except ValueError as error:
+        raise Http404 from error
 
 
 def invoice_list(request: HttpRequest) -> HttpResponse:
@@ -79,8 +79,7 @@ def invoice_list(request: HttpRequest) -> HttpResponse:
 
 
 def invoice_page(request: HttpRequest, key_id: int, month: str) -> HttpResponse:
-    _check(request)
-    key, first = get_object_or_404(ApiKey, pk=key_id), month_named(month)
+    key, first = _asked(request, key_id, month)
     found = invoices.invoice(key=key, month=first)
     context = {
         "invoice": found,
@@ -115,15 +114,13 @@ def _shown(line: Line) -> JSON:
 
 
 def invoice_csv(request: HttpRequest, key_id: int, month: str) -> StreamingHttpResponse:
-    _check(request)
-    key, first = get_object_or_404(ApiKey, pk=key_id), month_named(month)
+    key, first = _asked(request, key_id, month)
     return Download(f"invoice-{key.pk}-{month}.csv", invoices.csv_lines(key=key, month=first)).response
 
 
 def invoice_charges(request: HttpRequest, key_id: int, month: str) -> StreamingHttpResponse:
     """Each charge of a month, so that the invoice can be added up again."""
-    _check(request)
-    key, first = get_object_or_404(ApiKey, pk=key_id), month_named(month)
+    key, first = _asked(request, key_id, month)
     keys = ApiKey.objects.filter(pk=key.pk)
     bounds = Bounds(start_of(first), start_of(next_month(first)), keys, clock="settled_at")
     return Download(f"charges-{key.pk}-{month}.csv", charge_export.lines(bounds)).response

@@ -1,12 +1,12 @@
 """The sidebar: what an operator looks for, in the order of how often."""
 
-from collections.abc import Callable
 from typing import Any
 
 from django.http import HttpRequest
 from django.urls import reverse
 
 from accounts.services import principals
+from gateway.console import explain, invoices, spend
 from gateway.jobs.kinds import may_see_any
 
 
@@ -16,7 +16,7 @@ def items(request: HttpRequest) -> list[dict[str, Any]]:
         _group(
             "Calls",
             _link("Dashboard", "monitoring", "admin:index"),
-            {**_link("Spend", "bar_chart", "spend"), "permission": _may_view("accounts.view_charge")},
+            _page("Spend", "bar_chart", "spend", spend.RIGHTS),
             _table("Charges", "receipt_long", "accounts", "charge"),
             _table("Sessions", "forum", "chat", "session"),
             _table("Threads", "chat", "chat", "thread"),
@@ -26,12 +26,14 @@ def items(request: HttpRequest) -> list[dict[str, Any]]:
             _table("API keys", "key", "accounts", "apikey"),
             _table("Groups", "workspaces", "accounts", "group"),
             _table("Limits", "speed", "accounts", "limit"),
-            {
-                **_link("Notices of limits", "notifications", "admin:accounts_limitnotice_changelist"),
-                "permission": _may_view("accounts.view_limit"),
-            },
+            _page(
+                "Notices of limits",
+                "notifications",
+                "admin:accounts_limitnotice_changelist",
+                ("accounts.view_limit",),
+            ),
             _table("Payments", "payments", "accounts", "payment"),
-            {**_link("Invoices", "request_quote", "invoices"), "permission": _may_view("accounts.view_payment")},
+            _page("Invoices", "request_quote", "invoices", invoices.RIGHTS),
             _table("Redemption codes", "redeem", "accounts", "redemptioncode"),
             _table("Bots", "smart_toy", "chat", "bot"),
             _link("API docs", "api", "docs"),
@@ -41,7 +43,7 @@ def items(request: HttpRequest) -> list[dict[str, Any]]:
             _table("Providers", "dns", "providers", "provider"),
             _table("Models", "deployed_code", "providers", "aimodel"),
             _table("Resting", "bedtime", "providers", "rest"),
-            {**_link("Explain a route", "alt_route", "explain-route"), "permission": _may_view("accounts.view_apikey")},
+            _page("Explain a route", "alt_route", "explain-route", explain.RIGHTS),
             {**_link("Background tasks", "pending_actions", "admin:common_job_changelist"), "permission": _sees_tasks},
             _table("Workers", "memory", "accounts", "worker"),
         ),
@@ -62,13 +64,13 @@ def _link(title: str, icon: str, url_name: str) -> dict[str, Any]:
 
 
 def _table(title: str, icon: str, app: str, model: str) -> dict[str, Any]:
-    link = _link(title, icon, f"admin:{app}_{model}_changelist")
-    return {**link, "permission": _may_view(f"{app}.view_{model}")}
+    return _page(title, icon, f"admin:{app}_{model}_changelist", (f"{app}.view_{model}",))
+
+
+def _page(title: str, icon: str, url_name: str, rights: tuple[str, ...]) -> dict[str, Any]:
+    """With the rights that the page itself asks for: all of them."""
+    return {**_link(title, icon, url_name), "permission": lambda request: request.user.has_perms(rights)}
 
 
 def _sees_tasks(request: HttpRequest) -> bool:
     return may_see_any(principals.of_user(request.user))  # type: ignore[arg-type]  # no stranger comes here
-
-
-def _may_view(permission: str) -> Callable[[HttpRequest], bool]:
-    return lambda request: request.user.has_perm(permission)

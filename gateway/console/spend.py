@@ -24,6 +24,7 @@ from gateway.console.dashboard import short
 
 JSON = dict[str, Any]
 
+RIGHTS = ("accounts.view_charge",)
 BY = {"key": "API key", "group": "Group", "model": "Model", "provider": "Provider", "tag": "Tag", "day": "Day"}
 USUAL_DAYS = 30
 FIRST, LAST = date(2000, 1, 1), date(2999, 12, 31)
@@ -69,7 +70,7 @@ def usual() -> dict[str, str]:
 
 def _asked(request: HttpRequest) -> SpendForm:
     """By GET, so that a report can be linked to. What is not said is as usual."""
-    if not request.user.has_perm("accounts.view_charge"):
+    if not request.user.has_perms(RIGHTS):
         raise PermissionDenied
     return SpendForm({**usual(), **{name: value for name, value in request.GET.items() if value}})
 

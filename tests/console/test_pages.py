@@ -15,6 +15,7 @@ from accounts.services import keys
 from providers.models import AIModel
 from tests import factories
 from tests.console import rows
+from tests.console.test_keys import staff
 
 pytestmark = pytest.mark.django_db
 
@@ -56,6 +57,26 @@ def test_somebody_without_rights_sees_no_charges(client: Client, month: None) ->
     page = client.get(reverse("admin:index")).content.decode()
     assert "Latest calls" not in page
     assert client.get(url_of("accounts.charge", "changelist")).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("name", "rights"),
+    [
+        ("spend", ["view_charge"]),
+        ("invoices", ["view_charge", "view_payment"]),
+        ("explain-route", ["view_apikey", "view_aimodel"]),
+    ],
+)
+def test_the_sidebar_leads_nobody_to_a_page_that_is_shut(month: None, name: str, rights: list[str]) -> None:
+    def is_shown(visitor: Client) -> bool:
+        return f'href="{reverse(name)}"' in visitor.get(reverse("admin:index")).content.decode()
+
+    for missing in rights:
+        visitor = staff(*(right for right in rights if right != missing))
+        assert (is_shown(visitor), visitor.get(reverse(name)).status_code) == (False, 403)
+        User.objects.get(username="visitor").delete()
+    visitor = staff(*rights)
+    assert (is_shown(visitor), visitor.get(reverse(name)).status_code) == (True, 200)
 
 
 @pytest.mark.parametrize("label", ["accounts.charge", "chat.thread", "chat.session"])

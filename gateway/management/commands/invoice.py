@@ -1,10 +1,11 @@
 from argparse import ArgumentTypeError
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
 from accounts.services import invoices
+from common.months import WANTED, month_named
 from gateway.management.base import find_key
 
 
@@ -22,9 +23,6 @@ class Command(BaseCommand):
 
 def _month(text: str) -> date:
     try:
-        found = datetime.strptime(text, "%Y-%m").date()
+        return month_named(text)
     except ValueError:
-        found = date.min
-    if found.year not in range(2000, 3000):
-        raise ArgumentTypeError(f"{text!r} is no month: give one such as 2026-05.")
-    return found
+        raise ArgumentTypeError(f"{text!r} is no month. {WANTED}") from None
