@@ -1,11 +1,13 @@
-"""Borrowing a database connection for a moment."""
+"""The database as its users share it: connections borrowed for a moment, short writes, one view of all rows."""
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connections, transaction
+from django.db.models import QuerySet
 
 Done = TypeVar("Done")
 
@@ -55,6 +57,19 @@ def written(write: Callable[[], Done], *, within_seconds: float) -> Done:
             if "database is locked" not in str(error) or time.monotonic() > deadline:
                 raise
         time.sleep(LOCK_TRY_SECONDS)
+
+
+def remove(rows: QuerySet[Any], *, at_once: int = 500) -> None:
+    """Remove all of these, a few at a time: SQLite has one lock for all who write."""
+    while chunk := list(rows.values_list("pk", flat=True)[:at_once]):
+        rows.model._default_manager.filter(pk__in=chunk).delete()
+
+
+def as_utc(moment: datetime | str) -> datetime:
+    """A time that a cursor gave. SQLite keeps UTC without saying so, and gives a text where no model reads it;
+    PostgreSQL answers in the connection's zone."""
+    found = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 @contextmanager

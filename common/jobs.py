@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Now
 
-from common.database import borrowed_connection
+from common.database import borrowed_connection, remove
 from common.models import Job, JobPart, JobState
 
 JSON = dict[str, Any]
@@ -183,6 +183,4 @@ def tidy() -> None:
 
 def _remove_parts(of: Any) -> None:
     """Also those that a task left which failed or was cancelled half-way."""
-    parts = JobPart.objects.filter(job__in=of)
-    while chunk := list(parts.values_list("id", flat=True)[:PARTS_AT_ONCE]):
-        JobPart.objects.filter(id__in=chunk).delete()
+    remove(JobPart.objects.filter(job__in=of), at_once=PARTS_AT_ONCE)

@@ -18,6 +18,7 @@ from django.utils import timezone
 from accounts.models import Limit, LimitNotice, Metric, Window
 from accounts.services import limit_use
 from accounts.services.ledger.limiting.windows import end_of, start_of, told_window
+from common.database import remove
 from common.models import ConfigVersion
 from common.money import show
 from common.webhooks import key_bytes
@@ -40,7 +41,6 @@ NO_SECRET = (
 
 KEPT_FOR = timedelta(days=400)
 SHORT_KEPT_FOR = timedelta(days=2)
-AT_ONCE = 500
 
 
 def due() -> QuerySet[LimitNotice]:
@@ -238,5 +238,4 @@ def tidy() -> None:
         LimitNotice.objects.filter(Q(created_at__lt=now - KEPT_FOR) | short),
         LimitNotice.objects.exclude(limit_id__in=Limit.objects.values("pk")),
     ):
-        while chunk := list(old.order_by("id").values_list("id", flat=True)[:AT_ONCE]):
-            LimitNotice.objects.filter(id__in=chunk).delete()
+        remove(old.order_by("id"))

@@ -7,7 +7,7 @@ order: keys, then days; two transactions that write the same row have the same k
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import cache
 from typing import Any
 
@@ -17,6 +17,8 @@ from django.db.models import Max, Min
 from django.utils import timezone
 
 from accounts.models import ApiKey, Charge, DayOfSpend, Outcome
+from accounts.services.ledger.sql import places
+from common.database import as_utc
 
 CHARGES, DAYS = Charge._meta.db_table, DayOfSpend._meta.db_table
 LONGEST_TAGS = 500  # characters
@@ -72,9 +74,9 @@ def _by_day(database: BaseDatabaseWrapper, charge_ids: Sequence[int]) -> dict[da
     if not charge_ids:
         return days
     with database.cursor() as cursor:
-        cursor.execute(f"SELECT id, settled_at FROM {CHARGES} WHERE id IN ({_places(charge_ids)})", charge_ids)
+        cursor.execute(f"SELECT id, settled_at FROM {CHARGES} WHERE id IN ({places(charge_ids)})", charge_ids)
         for id, settled_at in cursor.fetchall():
-            days[timezone.localtime(_aware(settled_at)).date()].append(id)
+            days[timezone.localtime(as_utc(settled_at)).date()].append(id)
     return days
 
 
@@ -87,7 +89,7 @@ def _upsert(database: BaseDatabaseWrapper, day: date, charge_ids: Sequence[int],
 @cache
 def _upsert_statement(vendor: str, count: int, sign: str) -> str:
     changes = ", ".join(f"{name} = {DAYS}.{name} + excluded.{name}" for name in COUNTS)
-    return f"""INSERT INTO {DAYS} ({COLUMNS}) {_query(vendor, f"id IN ({_places(range(count))})", sign)}
+    return f"""INSERT INTO {DAYS} ({COLUMNS}) {_query(vendor, f"id IN ({places(range(count))})", sign)}
         ON CONFLICT ({", ".join(GROUPS)}) DO UPDATE SET {changes}"""
 
 
@@ -131,7 +133,7 @@ def _keys_of(day: date) -> list[int]:
 def _rebuild(day: date, keys: Sequence[int]) -> None:
     list(ApiKey.objects.select_for_update().filter(pk__in=keys).order_by("pk").values_list("pk", flat=True))
     DayOfSpend.objects.filter(day=day, key__in=keys).delete()
-    condition = f"{OF_A_DAY} AND key_id IN ({_places(keys)})"
+    condition = f"{OF_A_DAY} AND key_id IN ({places(keys)})"
     with connection.cursor() as cursor:
         cursor.execute(
             f"INSERT INTO {DAYS} ({COLUMNS}) {_query(connection.vendor, condition)}", [*_parameters(day), *keys]
@@ -202,13 +204,3 @@ def _parameters(day: date) -> list[Any]:
 
 def _date(database: BaseDatabaseWrapper, day: date) -> Any:
     return database.ops.adapt_datefield_value(day)
-
-
-def _aware(moment: Any) -> datetime:
-    """SQLite stores UTC without saying so, and as a text when no model reads it."""
-    found = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def _places(values: Sequence[Any]) -> str:
-    return ", ".join(["%s"] * len(values))

@@ -26,7 +26,7 @@ from chat.errors import AnswerNotKept, KeyReused, StillRunning
 from chat.models import IdempotentCall
 from chat.services import smart
 from chat.services.repeatable import ADMITTED_WITHIN_SECONDS, TABLE, Repeatable, unpacked
-from common.database import Done, written
+from common.database import Done, remove, written
 from providers.requesters.base import Answer
 
 logger = logging.getLogger(__name__)
@@ -207,8 +207,7 @@ def _kept(row: IdempotentCall) -> Kept:
 def tidy() -> None:
     """Forget what has been kept long enough, a little at a time."""
     old = IdempotentCall.objects.filter(created_at__lt=Now() - KEPT_FOR)
-    while chunk := list(old.values_list("id", flat=True)[:REMOVED_AT_ONCE]):
-        IdempotentCall.objects.filter(id__in=chunk).delete()
+    remove(old, at_once=REMOVED_AT_ONCE)
 
 
 def breaks() -> list[str]:

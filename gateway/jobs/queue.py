@@ -15,6 +15,7 @@ from accounts.services import limits, notices
 from chat.services import idempotency, retention
 from chat.services.bots import events as bot_events
 from common import jobs
+from common.database import remove
 from common.models import Job, JobState
 from gateway.jobs import runner
 from gateway.jobs.kinds import BOTS, HEAVY, KINDS, SHOWN
@@ -23,7 +24,6 @@ JSON = dict[str, Any]
 
 MOST_UNFINISHED = 100
 MOST_OF = {BOTS: 1000}
-REMOVED_AT_ONCE = 500
 
 
 class QueueFull(Exception):
@@ -76,7 +76,7 @@ def recover() -> None:
 
 def tidy() -> None:
     """What the queue remembers of its messages is of no use to anybody, nor are tasks that nobody looks at."""
-    _forget_hidden()
+    remove(Job.objects.over().filter(kind__in=KINDS.keys() - SHOWN).order_by("id"))
     bot_events.tidy()
     retention.tidy()
     idempotency.tidy()
@@ -85,10 +85,3 @@ def tidy() -> None:
     jobs.tidy()
     kept = Job.objects.unfinished().exclude(message=None).values("message")
     DBTaskResult.objects.exclude(id__in=kept).delete()
-
-
-def _forget_hidden() -> None:
-    """A little at a time, as SQLite has one lock for all."""
-    over = Job.objects.over().filter(kind__in=KINDS.keys() - SHOWN)
-    while chunk := list(over.order_by("id").values_list("id", flat=True)[:REMOVED_AT_ONCE]):
-        Job.objects.filter(id__in=chunk).delete()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from accounts.models import ApiKey, Charge, Payment
 from accounts.services.ledger.types import Account, Row
+from common.database import as_utc
 from common.models import ConfigVersion
 
 KEYS = ApiKey._meta.db_table
@@ -50,7 +51,7 @@ DEPLOYMENT_COLUMNS = columns(
 )
 
 
-def _places(values: Sequence[Any]) -> str:
+def places(values: Sequence[Any]) -> str:
     return ", ".join(["%s"] * len(values))
 
 
@@ -66,7 +67,7 @@ class Insert:
 
     @cached_property
     def for_one_row(self) -> str:
-        return f"INSERT INTO {self.table} ({', '.join(self.names)}) VALUES ({_places(self.names)}){self._conflict}"
+        return f"INSERT INTO {self.table} ({', '.join(self.names)}) VALUES ({places(self.names)}){self._conflict}"
 
     @cached_property
     def for_json(self) -> str:
@@ -119,7 +120,7 @@ def lock_accounts(connection: BaseDatabaseWrapper, key_ids: Iterable[int]) -> tu
     lock = " FOR UPDATE" if connection.features.has_select_for_update else ""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {ACCOUNT_COLUMNS} FROM {KEYS} WHERE id IN ({_places(ids)}) ORDER BY id{lock}",
+            f"SELECT {ACCOUNT_COLUMNS} FROM {KEYS} WHERE id IN ({places(ids)}) ORDER BY id{lock}",
             ids,
         )
         accounts = {row[0]: _account(row) for row in cursor.fetchall()}
@@ -129,9 +130,7 @@ def lock_accounts(connection: BaseDatabaseWrapper, key_ids: Iterable[int]) -> tu
 
 def _account(row: Row) -> Account:
     expires_at: datetime | None = row[2]
-    if expires_at is not None and expires_at.tzinfo is None:  # SQLite stores UTC without saying so
-        expires_at = expires_at.replace(tzinfo=UTC)
-    return Account(row[0], bool(row[1]), expires_at, row[3], bool(row[4]), *row[5:])
+    return Account(row[0], bool(row[1]), expires_at and as_utc(expires_at), row[3], bool(row[4]), *row[5:])
 
 
 def open_holds(connection: BaseDatabaseWrapper, request_ids: Sequence[str]) -> dict[str, Row]:
@@ -139,7 +138,7 @@ def open_holds(connection: BaseDatabaseWrapper, request_ids: Sequence[str]) -> d
     been paid back and that was not rated anew."""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {OPEN_COLUMNS} FROM {CHARGES} WHERE request_id IN ({_places(request_ids)}) "
+            f"SELECT {OPEN_COLUMNS} FROM {CHARGES} WHERE request_id IN ({places(request_ids)}) "
             "AND (state = 'held' OR (outcome = 'server_stopped' "
             f"AND NOT EXISTS (SELECT 1 FROM {PAYMENTS} p WHERE p.charge_id = {CHARGES}.id) "
             f"AND NOT EXISTS (SELECT 1 FROM {CHARGES} r WHERE r.corrects_id = {CHARGES}.id)))",

@@ -7,9 +7,9 @@ from django.db.models.functions import Now
 
 from chat.models import Bot, BotEvent
 from chat.services.bots.platform import Message
+from common.database import remove
 
 KEPT_FOR = timedelta(hours=8)  # Feishu sends one again for 7.1 hours
-REMOVED_AT_ONCE = 500
 
 
 def is_known(bot: Bot, message: Message) -> bool:
@@ -25,5 +25,4 @@ def note(bot: Bot, message: Message) -> BotEvent | None:
 def tidy() -> None:
     """Forget old ones, a little at a time."""
     old = BotEvent.objects.filter(created_at__lt=Now() - KEPT_FOR)
-    while chunk := list(old.order_by("id").values_list("id", flat=True)[:REMOVED_AT_ONCE]):
-        BotEvent.objects.filter(id__in=chunk).delete()
+    remove(old.order_by("id"))

@@ -1,7 +1,7 @@
 """Counters in the database: locked, read and written, each in one statement whatever their number."""
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -14,6 +14,7 @@ from accounts.services.ledger.limiting.deciding import Entry, key_of
 from accounts.services.ledger.limiting.rules import Claim
 from accounts.services.ledger.limiting.windows import Clock, horizon_of
 from accounts.services.ledger.sql import Insert, Update, columns, run_many
+from common.database import as_utc
 
 COUNTERS = LimitCounter._meta.db_table
 COLUMNS = "c.limit_id, c.member, c.starts_at, c.used, c.held, c.id"
@@ -133,11 +134,6 @@ def _fetch(connection: BaseDatabaseWrapper, statement: str, wanted: str) -> list
     with connection.cursor() as cursor:
         cursor.execute(statement, [wanted])
         return [
-            Counter(limit_id, member, _utc(starts_at), *rest)
+            Counter(limit_id, member, as_utc(starts_at), *rest)
             for limit_id, member, starts_at, *rest in cursor.fetchall()
         ]
-
-
-def _utc(moment: datetime) -> datetime:
-    """SQLite stores UTC without saying so; PostgreSQL answers in the connection's zone."""
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
