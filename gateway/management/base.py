@@ -41,6 +41,26 @@ class GatewayCommand(BaseCommand):
             self.stdout.write(f"{name:<{width}}  {'-' if value is None else value}")
 
 
+class AskingCommand(GatewayCommand):
+    """Shows what would change, and asks before it does so. `NOT_APPLIED`: its exit code where that was not done."""
+
+    NOT_APPLIED = 1
+    question: str
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("--yes", action="store_true", help="Apply without asking.")
+        parser.add_argument("--dry-run", action="store_true", help="Show only.")
+
+    def may_apply(self, options: dict[str, Any]) -> bool:
+        """Somebody who sits there says yes; where nobody can answer, it is no."""
+        if options["dry_run"]:
+            return False
+        if options["yes"]:
+            return True
+        return sys.stdin.isatty() and input(f"{self.question} [y/N] ").strip().lower() in ("y", "yes")
+
+
 def _sentence(error: ValidationError) -> str:
     if not hasattr(error, "error_dict"):
         return " ".join(error.messages)
@@ -73,11 +93,6 @@ def moment(text: str) -> datetime:
     if found is None:
         raise ArgumentTypeError(f"{text!r} is no date: give 2027-01-31, 2027-01-31T12:00 or 30d.")
     return found if timezone.is_aware(found) else timezone.make_aware(found)
-
-
-def confirmed(question: str) -> bool:
-    """Whether somebody who sits there says yes; where nobody can answer, it is no."""
-    return sys.stdin.isatty() and input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
 def find_key(name: str) -> ApiKey:

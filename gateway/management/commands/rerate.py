@@ -7,26 +7,24 @@ from django.core.management.base import CommandError, CommandParser
 from chat.services import rerating
 from chat.services.rerating import Difference
 from common.money import show
-from gateway.management.base import GatewayCommand, confirmed, moment
+from gateway.management.base import AskingCommand, moment
 
-NOT_APPLIED = 1
 WIDTHS = (32, 10, 10, 16, 16, 16)
 
 
-class Command(GatewayCommand):
+class Command(AskingCommand):
     help = (
         "Rate the calls of a period anew, at the prices that held then as far as they are known now. Shows the "
         "difference for each key and asks first; applied, it becomes further charges (endpoint rerate) that point at "
         "those they correct. Exit code 1: there are differences that were not applied."
     )
+    question = "Write these differences?"
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("--from", dest="since", type=moment, required=True, metavar="TIME", help="2026-10-01, say.")
         parser.add_argument("--to", dest="until", type=moment, required=True, metavar="TIME", help="Not included.")
         parser.add_argument("--model", default="", help="A model's public name; without, all.")
-        parser.add_argument("--yes", action="store_true", help="Apply without asking.")
-        parser.add_argument("--dry-run", action="store_true", help="Show only.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         charges = rerating.charges_of(since=options["since"], until=options["until"], model_name=options["model"])
@@ -45,14 +43,11 @@ class Command(GatewayCommand):
         elif applied:
             self.stdout.write(f"Written: {show(sum(each.fee for each in applied))} USD in all.")
         if not applied and any(each.changed for each in found):
-            sys.exit(NOT_APPLIED)
+            sys.exit(self.NOT_APPLIED)
 
     def _apply(self, charges: Any, found: list[Difference], options: dict[str, Any]) -> list[Difference]:
-        if options["dry_run"] or not any(each.changed for each in found):
-            return []
-        if not (options["yes"] or confirmed("Write these differences?")):
-            return []
-        return list(rerating.rerate(charges, is_dry=False))
+        is_wanted = any(each.changed for each in found) and self.may_apply(options)
+        return list(rerating.rerate(charges, is_dry=False)) if is_wanted else []
 
     def _tell(self, found: list[Difference]) -> None:
         self._line("key", "calls", "changed", "before", "after", "difference")

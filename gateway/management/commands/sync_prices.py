@@ -5,26 +5,23 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from gateway.management.base import GatewayCommand, confirmed, usd
+from gateway.management.base import AskingCommand, usd
 from providers.models import AIModel
 from providers.services import price_sync
 from providers.services.price_sync import Change
 
-NOT_APPLIED = 1
 
-
-class Command(GatewayCommand):
+class Command(AskingCommand):
     help = (
         "Bring prices up to the public list (genai-prices, as installed): those that came from it, or those of the "
         "models named. Shows the difference and asks first; what held before is kept for re-rating. "
         "Exit code 1: there are differences that were not applied."
     )
+    question = "Apply these prices from now on?"
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("names", nargs="*", metavar="NAME", help="Public names of models.")
-        parser.add_argument("--yes", action="store_true", help="Apply without asking.")
-        parser.add_argument("--dry-run", action="store_true", help="Show only.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         models = list(price_sync.candidates(options["names"]))
@@ -33,14 +30,14 @@ class Command(GatewayCommand):
         unlisted = sorted({model.name for model in models if not price_sync.is_listed(model)})
         if not options["json"]:
             self._tell(found, unlisted)
-        applied = self._apply(found, options) if found else 0
+        applied = price_sync.apply(found) if found and self.may_apply(options) else 0
         if options["json"]:
             content = {"changes": [_as_json(each) for each in found], "not_in_the_list": unlisted, "applied": applied}
             self.stdout.write(json.dumps(content))
         elif found:
             self.stdout.write(f"{applied} models have new prices from now on." if applied else "Nothing was changed.")
         if applied < len({each.model.pk for each in found}):
-            sys.exit(NOT_APPLIED)
+            sys.exit(self.NOT_APPLIED)
 
     def _tell(self, found: list[Change], unlisted: list[str]) -> None:
         for each in found:
@@ -51,11 +48,6 @@ class Command(GatewayCommand):
             self.stdout.write(f"Not in the list, so left alone: {', '.join(unlisted)}.")
         if not found:
             self.stdout.write("All prices are as the list has them.")
-
-    def _apply(self, found: list[Change], options: dict[str, Any]) -> int:
-        if options["dry_run"] or not (options["yes"] or confirmed("Apply these prices from now on?")):
-            return 0
-        return price_sync.apply(found)
 
 
 def _check_names(models: list[AIModel], names: list[str]) -> None:
