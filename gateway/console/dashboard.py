@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.admin import limit_tables
+from accounts.admin.charges import OUTCOME_COLORS
 from accounts.models import ApiKey, Charge, State
 from accounts.services import reports
 from accounts.services.reports import NOTHING, Bounds, Total
@@ -23,7 +24,6 @@ from gateway.console import start, unpriced
 DAYS = 30
 TOP = 5
 LATEST = 10
-COLORS = {"ok": "success", "running": "info", "client_closed": "warning", "bad_request": "warning"}
 
 
 @dataclass(slots=True)
@@ -186,5 +186,5 @@ def row(charge: Charge) -> dict[str, Any]:
         "tokens": f"{charge.prompt_tokens:,} / {charge.output_tokens:,}",
         "fee": money(charge.fee),
         "took": seconds(charge.total_ms),
-        "color": COLORS.get(charge.outcome, "danger"),
+        "color": OUTCOME_COLORS[charge.get_outcome_display()],
     }

@@ -9,7 +9,8 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import ApiKey, Charge, State
+from accounts.admin.charges import OUTCOME_COLORS
+from accounts.models import ApiKey, Charge, Outcome, State
 from accounts.services.reports import Bounds
 from accounts.services.spans import spans
 from common.console import funds, glance
@@ -58,6 +59,13 @@ def test_a_day_is_one_of_the_gateway_s_zone(key: ApiKey, model: AIModel) -> None
         days = dict(dashboard.traffic_until(NOW).days)
     found = {str(day): totals.calls for day, totals in days.items() if totals.calls}
     assert found == {"2026-03-28": 1, "2026-03-29": 2, "2026-03-30": 1}
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_an_outcome_has_one_colour_everywhere(console: Client, key: ApiKey, model: AIModel, outcome: Outcome) -> None:
+    write(key, model, timezone.now(), outcome=outcome)
+    (row,) = console.get("/admin/").context["latest"]
+    assert row["color"] == OUTCOME_COLORS[outcome.label]
 
 
 def test_open_holds_are_told(console: Client, key: ApiKey, model: AIModel) -> None:
