@@ -136,15 +136,13 @@ class TestWebhook:
         for secret in (SECRET, SECRET.removeprefix("whsec_"), CANARY, "team=a"):
             assert secret not in kept
 
-    @pytest.mark.parametrize(
-        ("secret", "error"), [("", telling.NO_SECRET), ("whsec_c2hvcnQ=", telling.NO_SECRET)]
-    )  # fmt: skip
-    def test_without_a_secret_nothing_is_sent(self, receiver: Receiver, secret: str, error: str) -> None:
+    @pytest.mark.parametrize("secret", ["", "whsec_c2hvcnQ="])
+    def test_without_a_secret_nothing_is_sent(self, receiver: Receiver, secret: str) -> None:
         notice = reached(notify_url=receiver.url, notify_secret=secret)
         work()
         assert not receiver.ids
         notice.refresh_from_db()
-        assert notice.error == error
+        assert notice.error == telling.NO_SECRET
 
     def test_one_that_can_not_be_reached_says_why(self, receiver: Receiver) -> None:
         notice = reached(notify_url="http://127.0.0.1:9/hook?token=sesame", notify_secret=SECRET)
