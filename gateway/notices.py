@@ -40,10 +40,9 @@ def tell(notice: LimitNotice) -> list[str]:
 
 def _failures(notice: LimitNotice) -> Iterator[str]:
     for send, note in _channels(notice):
-        try:
-            send(notice)
-        except NotTold as error:
-            yield str(error)
+        error = _tried(send, notice)
+        if error:
+            yield error
         else:
             note(notice=notice)
 
@@ -66,6 +65,7 @@ def _place(limit: Limit, send: Callable[[LimitNotice], None]) -> str:
 
 
 def _tried(send: Callable[[LimitNotice], None], notice: LimitNotice) -> str:
+    """What went wrong; empty where nothing did."""
     try:
         send(notice)
     except NotTold as error:
