@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, cast
 
 import orjson
-from django.core.exceptions import SuspiciousOperation
+from django.core.exceptions import NON_FIELD_ERRORS, SuspiciousOperation, ValidationError
 from drf_spectacular.openapi import AutoSchema
 from rest_framework.exceptions import ParseError
 from rest_framework.negotiation import BaseContentNegotiation
@@ -97,6 +97,21 @@ def first_error(errors: Any, at: str = "") -> str:
         place, inner = next((place, each) for place, each in enumerate(errors) if each)
         return first_error(inner, f"{at}.{place}" if isinstance(inner, dict) else at)
     return f"{at}: {errors}" if at else str(errors)
+
+
+def first_complaint(error: ValidationError, names: Mapping[str, str] | None = None) -> str:
+    """A row's first complaint as "<field>: <reason>", or all that is said of no field in particular. `names`: what the
+    dialect calls our columns."""
+    if not hasattr(error, "error_dict"):
+        return " ".join(error.messages)
+    field, reasons = next(iter(error.message_dict.items()))
+    return reasons[0] if field == NON_FIELD_ERRORS else f"{(names or {}).get(field, field)}: {reasons[0]}"
+
+
+def headers_of(status: int, retry_after: int | None) -> dict[str, str]:
+    """What a refusal says beside its text. `retry_after` is in seconds."""
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+    return headers if retry_after is None else {**headers, "Retry-After": str(retry_after)}
 
 
 def has_null_character(value: Any) -> bool:

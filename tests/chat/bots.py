@@ -12,7 +12,7 @@ from chat.models import Bot, BotEvent, BotPlatform
 from chat.services.bots import managing
 from common.models import Job
 from gateway.jobs import runner
-from tests.fakes import feishu
+from tests.fakes import feishu, webhook
 from tests.fakes.feishu import FakeFeishu
 from tests.fakes.openai import FakeOpenAI
 
@@ -57,6 +57,11 @@ def post(path: str, raw: bytes, headers: dict[str, str]) -> Any:
 
 def feishu_bot(fake: FakeFeishu, key: IssuedKey, **config: Any) -> Bot:
     return managing.make(name="helper", platform=BotPlatform.FEISHU, config=fake.config(key.secret, **config))
+
+
+def webhook_bot(reply_url: str, api_key: str) -> Bot:
+    config = {"signingSecret": webhook.SECRET, "replyURL": reply_url, "apiKey": api_key, "modelId": "echo"}
+    return managing.make(name="helper", platform=BotPlatform.WEBHOOK, config=config)
 
 
 def nested(levels: int) -> list[Any]:

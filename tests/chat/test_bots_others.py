@@ -15,10 +15,11 @@ from chat.services.bots import managing, updates
 from chat.services.bots.slack import CUT, Slack
 from common.models import Job, JobState
 from tests import factories
-from tests.chat.bots import paid, post, work
-from tests.fakes import slack
+from tests.chat.bots import paid, post, webhook_bot, work
+from tests.fakes import slack, webhook
 from tests.fakes.openai import FakeOpenAI
-from tests.fakes.slack import FakeReceiver, FakeSlack
+from tests.fakes.slack import FakeSlack
+from tests.fakes.webhook import Receiver
 
 JSON = dict[str, Any]
 
@@ -46,9 +47,9 @@ def platform(key: IssuedKey) -> Iterator[FakeSlack]:
 
 
 @pytest.fixture
-def receiver(key: IssuedKey) -> Iterator[FakeReceiver]:
-    with FakeReceiver() as fake:
-        managing.make(name="helper", platform=BotPlatform.WEBHOOK, config=fake.config(key.secret))
+def receiver(key: IssuedKey) -> Iterator[Receiver]:
+    with Receiver(path="/answers") as fake:
+        webhook_bot(fake.url, key.secret)
         yield fake
         assert not fake.violations
 
@@ -61,7 +62,7 @@ def mention(text: str = "<@U0BOT> Hello", **fields: Any) -> None:
 
 def question(text: str = "Hello", id: str = "msg_1") -> None:
     raw = json.dumps({"chat_id": "c-1", "text": text}).encode()
-    assert post("/bot/webhook/helper/webhook/event", raw, slack.standard_headers(raw, id)).status_code == 200
+    assert post("/bot/webhook/helper/webhook/event", raw, webhook.signed(raw, id)).status_code == 200
     work()
 
 
@@ -133,27 +134,28 @@ class TestSlack:
 
 
 class TestWebhook:
-    def test_the_answer_is_sent_once_and_signed(self, receiver: FakeReceiver) -> None:
+    def test_the_answer_is_sent_once_and_signed(self, receiver: Receiver) -> None:
         question()
-        ((id, body),) = receiver.received
+        ((id, body),) = receiver.accepted.items()
         assert body == {"chat_id": "c-1", "reply_to": "msg_1", "text": WHOLE, "is_final": True}
         assert id.startswith("req_")
+        assert receiver.ids == [id]
         assert paid() == 1
 
-    def test_it_is_sent_again_under_the_same_id_until_it_is_taken(self, receiver: FakeReceiver) -> None:
+    def test_it_is_sent_again_under_the_same_id_until_it_is_taken(self, receiver: Receiver) -> None:
         receiver.statuses.extend([503])
         question()
-        (first, _), (second, _) = receiver.received
-        assert first == second
+        first, second = receiver.ids
+        assert (first, len(receiver.accepted)) == (second, 1)
         assert paid() == 1
 
-    def test_a_receiver_that_refuses_is_told_to_the_operator(self, receiver: FakeReceiver) -> None:
+    def test_a_receiver_that_refuses_is_told_to_the_operator(self, receiver: Receiver) -> None:
         receiver.statuses.extend([410])
         question()
         assert Job.objects.get().error == "The receiver of answers refused (status 410)."
-        assert len(receiver.received) == 1
+        assert len(receiver.ids) == 1
 
-    def test_why_there_is_no_answer_is_one(self, receiver: FakeReceiver, key: IssuedKey) -> None:
+    def test_why_there_is_no_answer_is_one(self, receiver: Receiver, key: IssuedKey) -> None:
         keys.revoke(key=key.key)
         question()
-        assert receiver.received[0][1]["text"] == "This API key has been revoked."
+        assert receiver.bodies[0]["text"] == "This API key has been revoked."

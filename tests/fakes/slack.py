@@ -1,7 +1,5 @@
-"""A strict Slack on a real socket: chat.postMessage and chat.update; and events as it sends them. And the receiver of
-a generic bot's answers."""
+"""A strict Slack on a real socket: chat.postMessage and chat.update; and events as it sends them."""
 
-import base64
 import hashlib
 import hmac
 import json
@@ -91,49 +89,3 @@ def signed(raw: bytes, secret: str = SIGNING_SECRET, at: float | None = None) ->
     timestamp = str(int(time.time() if at is None else at))
     digest = hmac.new(secret.encode(), b"v0:%b:%b" % (timestamp.encode(), raw), hashlib.sha256).hexdigest()
     return {"X-Slack-Request-Timestamp": timestamp, "X-Slack-Signature": f"v0={digest}"}
-
-
-WEBHOOK_SECRET = "whsec_" + base64.b64encode(b"fake-webhook-secret-of-24-bytes!").decode()
-
-
-def standard_signature(id: str, timestamp: str, raw: bytes, secret: str = WEBHOOK_SECRET) -> str:
-    key = base64.b64decode(secret.removeprefix("whsec_"))
-    return "v1," + base64.b64encode(hmac.digest(key, f"{id}.{timestamp}.".encode() + raw, "sha256")).decode()
-
-
-def standard_headers(raw: bytes, id: str = "msg_1", at: float | None = None) -> dict[str, str]:
-    timestamp = str(int(time.time() if at is None else at))
-    return {
-        "webhook-id": id,
-        "webhook-timestamp": timestamp,
-        "webhook-signature": f"v1,bm9uZQ== {standard_signature(id, timestamp, raw)}",
-    }
-
-
-class ReceiverHandler(Handler):
-    fake: "FakeReceiver"  # type: ignore[misc]  # this one's own
-
-    def _serve(self, raw: bytes | None) -> None:
-        given = self.headers
-        expected = standard_signature(given["webhook-id"], given["webhook-timestamp"], raw or b"")
-        if given["webhook-signature"] != expected or given["Content-Type"] != "application/json":
-            self.fake.violations.append("an answer that is not signed")
-        with self.fake.lock:
-            self.fake.received.append((given["webhook-id"], json.loads(raw or b"null")))
-            status = self.fake.statuses.popleft() if self.fake.statuses else 204
-        self.send_bytes(status, b"", "text/plain")
-
-
-class FakeReceiver(FakeVendor):
-    """`statuses`: what it says to the next ones."""
-
-    handler = ReceiverHandler
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.received: list[tuple[str, JSON]] = []
-        self.statuses: deque[int] = deque()
-
-    def config(self, api_key: str, **fields: Any) -> JSON:
-        known = {"signingSecret": WEBHOOK_SECRET, "apiKey": api_key, "modelId": "echo"}
-        return {**known, "replyURL": f"{self.origin}/answers", **fields}

@@ -1,5 +1,5 @@
-"""A receiver of signed webhooks, as www.standardwebhooks.com tells receivers to be: it verifies, and lets nothing in
-twice."""
+"""Signed webhooks as www.standardwebhooks.com has them: a receiver, which verifies and lets nothing in twice; and the
+headers of a sender."""
 
 import base64
 import hmac
@@ -18,12 +18,29 @@ TOLERANCE_SECONDS = 300
 CANARY = "what the receiver says is nobody's business"
 
 
+def signature(id: str, timestamp: str, content: bytes, secret: str = SECRET) -> str:
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    digest = hmac.digest(key, b".".join((id.encode(), timestamp.encode(), content)), "sha256")
+    return "v1," + base64.b64encode(digest).decode()
+
+
+def signed(content: bytes, id: str = "msg_1") -> dict[str, str]:
+    """The headers that prove whose it is; one of the signatures is an older secret's."""
+    timestamp = str(int(time.time()))
+    return {
+        "webhook-id": id,
+        "webhook-timestamp": timestamp,
+        "webhook-signature": f"v1,bm9uZQ== {signature(id, timestamp, content)}",
+    }
+
+
 class Receiver(Served):
     """`accepted`: what was let in, by its id; `statuses`: what it answers next instead."""
 
-    def __init__(self, secret: str = SECRET, now: Callable[[], float] = time.time) -> None:
-        self.key = base64.b64decode(secret.removeprefix("whsec_"))
+    def __init__(self, secret: str = SECRET, now: Callable[[], float] = time.time, path: str = "/hooks?team=a") -> None:
+        self.secret = secret
         self.now = now
+        self.path = path
         self.statuses: deque[int] = deque()
         self.seconds = 0.0  # that it takes for an answer
         self.ids: list[str] = []  # of all that came, in their order
@@ -32,7 +49,7 @@ class Receiver(Served):
         self.violations: list[str] = []
         self.lock = threading.Lock()
         self.server = Quiet(("127.0.0.1", 0), type("Handler", (_Handler,), {"fake": self}))
-        self.url = f"http://127.0.0.1:{self.server.server_port}/hooks?team=a"
+        self.url = f"http://127.0.0.1:{self.server.server_port}{path}"
 
     @property
     def bodies(self) -> list[dict[str, Any]]:
@@ -57,13 +74,12 @@ class Receiver(Served):
 
     def _problem(self, path: str, headers: Any, content: bytes) -> str:
         id, timestamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
-        digest = hmac.digest(self.key, b".".join((id.encode(), timestamp.encode(), content)), "sha256")
-        expected = "v1," + base64.b64encode(digest).decode()
+        expected = signature(id, timestamp, content, self.secret)
         if not id or not timestamp.isdecimal() or abs(int(timestamp) - self.now()) > TOLERANCE_SECONDS:
             return "no id, or not now"
         if not any(hmac.compare_digest(expected, each) for each in headers.get("webhook-signature", "").split(" ")):
             return "not signed with the secret"
-        if path != "/hooks?team=a" or headers.get("Content-Type") != "application/json":
+        if path != self.path or headers.get("Content-Type") != "application/json":
             return "not the path, or not the type"
         return "" if isinstance(json.loads(content), dict) else "no object"
 

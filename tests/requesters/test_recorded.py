@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 
-from tests.requesters.recorded import differences
+from providers.requesters.base import Endpoint, Requester
+from providers.requesters.egress import Transport
+from tests.requesters.conftest import PATIENT
+from tests.requesters.recorded import differences, replay
 
 
 @pytest.mark.parametrize(
@@ -35,3 +38,19 @@ def test_what_is_the_same(expected: Any, actual: Any) -> None:
 )
 def test_what_differs_and_where(expected: Any, actual: Any, where: str) -> None:
     assert differences(expected, actual) == [where]
+
+
+def test_a_replay_tells_what_was_asked_and_what_was_answered_otherwise(transport: Transport) -> None:
+    exchange = {
+        "operation": "chat",
+        "inner_request": {"model": "m", "messages": []},
+        "vendor_request": {"url": "https://vendor.example/chat?a=1", "body": {"model": "n", "messages": []}},
+        "vendor_response": {"body": {"id": "a"}},
+        "inner_response": {"id": "b"},
+    }
+    found = replay(exchange, lambda origin, _: Requester(Endpoint(origin, "sk-recorded", PATIENT), transport))
+    assert sorted(found) == [
+        "answered.id: expected 'b', got 'a'",
+        "asked[0].body.model: expected 'n', got 'm'",
+        "asked[0].path: expected '/chat?a=1', got '/chat/completions'",
+    ]

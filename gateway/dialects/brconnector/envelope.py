@@ -10,7 +10,7 @@ from accounts.models import ApiKey, Role
 from gateway.dialects.base import new_request_id
 from gateway.dialects.brconnector.authentication import KeyAuthentication
 from gateway.dialects.brconnector.refusals import NOT_ADMIN, NOT_FOUND, Refusal, refusal_of
-from gateway.dialects.service import BytesJSON, ServiceView, principal_of
+from gateway.dialects.service import BytesJSON, ServiceView, headers_of, principal_of
 
 
 class UserView(ServiceView):
@@ -77,9 +77,7 @@ def refuse(error: Exception, context: dict[str, Any]) -> Response:
     """DRF's exception handler."""
     request_id = request_id_of(context["request"])
     refusal = refusal_of(error, request_id)
-    headers = {"WWW-Authenticate": "Bearer"} if refusal.status == 401 else {}
-    if refusal.retry_after is not None:
-        headers["Retry-After"] = str(refusal.retry_after)
+    headers = headers_of(refusal.status, refusal.retry_after)
     return Response(refused(refusal.message, refusal.code, request_id), refusal.status, headers=headers)
 
 

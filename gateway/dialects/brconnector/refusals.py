@@ -6,13 +6,14 @@ Its original answers every refusal of its own with 400, and its clients look at 
 import logging
 
 from django.conf import settings
-from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.core.exceptions import ValidationError
 from django.db import InterfaceError, OperationalError
 from rest_framework.exceptions import APIException
 
 from accounts import errors
 from common.duplicates import TAKEN
 from gateway.dialects.incoming import BodyError, BodyTooLarge, BodyTooSlow
+from gateway.dialects.service import first_complaint
 
 logger = logging.getLogger(__name__)
 
@@ -121,8 +122,4 @@ def is_taken(error: ValidationError) -> bool:
 
 
 def text_of(error: ValidationError) -> str:
-    """A row's first complaint as "<field>: <reason>", or all that is said of no field in particular."""
-    if not hasattr(error, "error_dict"):
-        return " ".join(error.messages)
-    field, reasons = next(iter(error.message_dict.items()))
-    return reasons[0] if field == NON_FIELD_ERRORS else f"{FIELDS.get(field, field)}: {reasons[0]}"
+    return first_complaint(error, FIELDS)

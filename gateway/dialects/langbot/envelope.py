@@ -20,7 +20,7 @@ from accounts.models import User
 from gateway.dialects.langbot.authentication import EitherAuthentication
 from gateway.dialects.langbot.bodies import parsed
 from gateway.dialects.langbot.refusals import Refusal, refusal_of
-from gateway.dialects.service import BytesJSON, ServiceView, principal_of
+from gateway.dialects.service import BytesJSON, ServiceView, headers_of, principal_of
 
 __all__ = ["DialectView", "DialectViewSet", "ok", "parsed", "person_of", "principal_of", "time_text"]
 
@@ -98,9 +98,7 @@ def refuse(error: Exception, context: dict[str, Any]) -> Response:
         return _failed(error, request_id_of(context["request"]))
     if refusal.status >= 500:
         logger.warning("Request %s is refused: %s", request_id_of(context["request"]), error)
-    headers = {"WWW-Authenticate": "Bearer"} if refusal.status == 401 else {}
-    if refusal.retry_after is not None:
-        headers["Retry-After"] = str(refusal.retry_after)
+    headers = headers_of(refusal.status, refusal.retry_after)
     return Response({"code": refusal.code, "msg": refusal.message}, refusal.status, headers=headers)
 
 

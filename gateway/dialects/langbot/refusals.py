@@ -6,6 +6,7 @@ from rest_framework.exceptions import APIException
 
 from accounts import errors
 from gateway.dialects.incoming import BodyError, BodyTooLarge, BodyTooSlow
+from gateway.dialects.service import first_complaint
 from gateway.jobs.queue import QueueFull
 from providers.models import AIModel, Provider
 
@@ -57,17 +58,9 @@ def refusal_of(error: Exception) -> Refusal | None:
     if isinstance(error, APIException):
         return Refusal(error.status_code, str(error.detail))
     if isinstance(error, ValidationError):
-        return Refusal(400, _text_of(error))
+        return Refusal(400, first_complaint(error))
     for kind, (status, code, message) in TOLD.items():
         if isinstance(error, kind):
             retry_after = getattr(error, "retry_after", RETRY_AFTER.get(status))
             return Refusal(status, message.format(error=error), code, retry_after=retry_after)
     return None
-
-
-def _text_of(error: ValidationError) -> str:
-    """A model's first complaint as "<field>: <reason>", or all that is said of no field in particular."""
-    if not hasattr(error, "error_dict"):
-        return " ".join(error.messages)
-    field, reasons = next(iter(error.message_dict.items()))
-    return reasons[0] if field == "__all__" else f"{field}: {reasons[0]}"

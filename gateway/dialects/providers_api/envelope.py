@@ -15,7 +15,7 @@ from gateway.dialects.incoming import BodyError, BodyTooLarge, BodyTooSlow
 from gateway.dialects.openai.schema import SECURITY
 from gateway.dialects.providers_api.authentication import AdminAuthentication
 from gateway.dialects.providers_api.refusals import Refusal, forbidden, invalid, no_provider
-from gateway.dialects.service import BytesJSON, PlainSchema, ServiceView, principal_of
+from gateway.dialects.service import BytesJSON, PlainSchema, ServiceView, headers_of, principal_of
 from providers.models import Provider
 
 __all__ = ["DialectView", "principal_of", "refuse"]
@@ -52,9 +52,7 @@ def refuse(error: Exception, context: dict[str, Any]) -> Response:
     if refusal is None:
         logger.error("%s %s failed", context["request"].method, context["request"].path, exc_info=error)
         refusal = Refusal(500, "Internal server error", "INTERNAL_ERROR")
-    headers = {"WWW-Authenticate": "Bearer"} if refusal.status == 401 else {}
-    if refusal.retry_after is not None:
-        headers["Retry-After"] = str(refusal.retry_after)
+    headers = headers_of(refusal.status, refusal.retry_after)
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = ", ".join(context["view"].allowed_methods)
     return Response(refusal.content, refusal.status, headers=headers)

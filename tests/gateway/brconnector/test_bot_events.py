@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,10 +12,10 @@ from chat.services.bots import events, managing
 from common.models import Job
 from gateway.jobs import queue
 from tests import factories
-from tests.chat.bots import feishu_bot, nested, post
-from tests.fakes import feishu, slack
+from tests.chat.bots import feishu_bot, nested, post, webhook_bot
+from tests.fakes import feishu, slack, webhook
 from tests.fakes.feishu import FakeFeishu, encrypted, message_event
-from tests.fakes.slack import FakeReceiver, FakeSlack
+from tests.fakes.slack import FakeSlack
 
 pytestmark = pytest.mark.django_db
 
@@ -25,11 +24,13 @@ JSON = dict[str, Any]
 KEY = "an-encrypt-key"
 CHALLENGE = {"type": "url_verification", "challenge": "ajls384kdjx98XX", "token": "verification-token"}
 ADDRESS = "/bot/feishu/helper/webhook/event"
+NOT_SIGNED = (401, "The request's signature is not valid.", 0)
+NO_BOT = (404, "There is no such bot.", 0)
 
 
 @pytest.fixture
-def platform() -> Iterator[FakeFeishu]:
-    yield FakeFeishu()
+def platform() -> FakeFeishu:
+    return FakeFeishu()
 
 
 @pytest.fixture
@@ -59,9 +60,9 @@ def taken() -> int:
     return Job.objects.count()
 
 
-def refused(answer: Any, status: int, text: str) -> None:
-    assert (answer.status_code, answer.json()["data"]) == (status, text)
-    assert not taken()
+def told(answer: Any) -> tuple[int, str, int]:
+    """The status, why it is refused, and how many are to be answered nevertheless."""
+    return answer.status_code, answer.json()["data"], taken()
 
 
 class TestChallenge:
@@ -73,10 +74,14 @@ class TestChallenge:
         assert tell(encrypted(CHALLENGE, KEY)).json() == {"challenge": "ajls384kdjx98XX"}
 
     def test_one_that_is_not_encrypted_is_refused_where_all_are(self, safe: Bot) -> None:
-        refused(tell(CHALLENGE), 401, "The body is not encrypted, though this bot has an encryptKey.")
+        assert told(tell(CHALLENGE)) == (401, "The body is not encrypted, though this bot has an encryptKey.", 0)
 
     def test_a_bot_without_an_encrypt_key_can_t_read_an_encrypted_one(self, bot: Bot) -> None:
-        refused(tell(encrypted(CHALLENGE, KEY)), 400, "The body is encrypted, and this bot has no encryptKey.")
+        assert told(tell(encrypted(CHALLENGE, KEY))) == (
+            400,
+            "The body is encrypted, and this bot has no encryptKey.",
+            0,
+        )
 
 
 class TestTakenIn:
@@ -150,47 +155,49 @@ class TestTakenIn:
 
 class TestForged:
     def test_a_signature_of_somebody_else_s(self, safe: Bot) -> None:
-        refused(tell_safely(message_event(), key="another"), 401, "The request's signature is not valid.")
+        assert told(tell_safely(message_event(), key="another")) == NOT_SIGNED
 
     def test_no_signature(self, safe: Bot) -> None:
-        refused(tell(encrypted(message_event(), KEY)), 401, "The request has no valid timestamp.")
+        assert told(tell(encrypted(message_event(), KEY))) == (401, "The request has no valid timestamp.", 0)
 
     @pytest.mark.parametrize("seconds", [-301, 301])
     def test_a_copy_of_an_old_one(self, safe: Bot, seconds: int) -> None:
-        refused(tell_safely(message_event(), at=time.time() + seconds), 401, "The request is too old.")
+        assert told(tell_safely(message_event(), at=time.time() + seconds)) == (401, "The request is too old.", 0)
 
     def test_another_time_than_the_one_that_was_signed(self, safe: Bot) -> None:
         old = int(time.time()) - 10_000
         raw = json.dumps(encrypted(message_event(), KEY)).encode()
         headers = {**feishu.signed(raw, KEY, old), "X-Lark-Request-Timestamp": str(int(time.time()))}
-        refused(tell(raw, headers), 401, "The request's signature is not valid.")
+        assert told(tell(raw, headers)) == NOT_SIGNED
 
     def test_a_body_that_was_signed_in_other_bytes(self, safe: Bot) -> None:
         body = encrypted(message_event(), KEY)
         headers = feishu.signed(json.dumps(body).encode(), KEY)
-        refused(tell(json.dumps(body, indent=1).encode(), headers), 401, "The request's signature is not valid.")
+        assert told(tell(json.dumps(body, indent=1).encode(), headers)) == NOT_SIGNED
 
     def test_a_signed_one_that_is_not_encrypted(self, safe: Bot) -> None:
         raw = json.dumps(message_event()).encode()
-        refused(
-            tell(raw, feishu.signed(raw, KEY)), 401, "The body is not encrypted, though this bot has an encryptKey."
+        assert told(tell(raw, feishu.signed(raw, KEY))) == (
+            401,
+            "The body is not encrypted, though this bot has an encryptKey.",
+            0,
         )
 
     def test_another_app_s(self, bot: Bot) -> None:
         body = message_event()
         body["header"]["app_id"] = "cli_other"
-        refused(tell(body), 401, "The event is another app's.")
+        assert told(tell(body)) == (401, "The event is another app's.", 0)
 
     def test_one_without_a_signature_that_is_not_remembered_any_more(self, bot: Bot) -> None:
         body = message_event()
         body["header"]["create_time"] = str(int((time.time() - 9 * 3600) * 1000))
-        refused(tell(body), 401, "The event is too old.")
+        assert told(tell(body)) == (401, "The event is too old.", 0)
 
     @pytest.mark.parametrize("digits", [21, 400, 5000])
     def test_a_time_that_is_too_long_to_be_one(self, bot: Bot, digits: int) -> None:
         body = message_event()
         body["header"]["create_time"] = "9" * digits
-        refused(tell(body), 400, "header.create_time must be a text of at most 20 characters.")
+        assert told(tell(body)) == (400, "header.create_time must be a text of at most 20 characters.", 0)
 
     def test_the_verification_token_counts_where_there_is_one(self, bot: Bot) -> None:
         config = {**managing.shown(bot), "verificationToken": "verification-token"}
@@ -243,22 +250,22 @@ class TestMalformed:
 
     def test_a_body_beyond_the_limit(self, bot: Bot, settings: Any) -> None:
         settings.MAX_BODY_BYTES = 100
-        refused(tell(message_event()), 413, "The request body is larger than 100 bytes.")
+        assert told(tell(message_event())) == (413, "The request body is larger than 100 bytes.", 0)
 
 
 class TestAddress:
     @pytest.mark.parametrize("name", ["nobody", "HELPER", "helper%20", "%00", "%F0%9F%98%80"])
     def test_a_bot_that_is_not_there(self, bot: Bot, name: str) -> None:
-        refused(tell(message_event(), address=f"/bot/feishu/{name}/webhook/event"), 404, "There is no such bot.")
+        assert told(tell(message_event(), address=f"/bot/feishu/{name}/webhook/event")) == NO_BOT
 
     @pytest.mark.parametrize("platform_name", ["slack", "webhook", "telegram"])
     def test_another_platform_has_other_bots(self, bot: Bot, platform_name: str) -> None:
         address = f"/bot/{platform_name}/helper/webhook/event"
-        refused(tell(message_event(), address=address), 404, "There is no such bot.")
+        assert told(tell(message_event(), address=address)) == NO_BOT
 
     def test_one_that_is_switched_off(self, bot: Bot) -> None:
         managing.change(bot=bot, is_enabled=False)
-        refused(tell(message_event()), 404, "There is no such bot.")
+        assert told(tell(message_event())) == NO_BOT
 
     @pytest.mark.django_db(transaction=True)
     def test_one_that_is_deleted_while_it_is_told(self, bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,7 +273,7 @@ class TestAddress:
             return not Bot.objects.filter(pk=bot.pk).delete()
 
         monkeypatch.setattr(events, "is_known", is_known)
-        refused(tell(message_event()), 404, "There is no such bot.")
+        assert told(tell(message_event())) == NO_BOT
 
     def test_one_that_was_made_a_moment_ago_is_there(self, bot: Bot) -> None:
         managing.change(bot=bot, name="new one")
@@ -278,11 +285,11 @@ class TestAddress:
 
     @pytest.mark.parametrize("path", ["/bot/", "/bot/feishu/helper", "/bot/feishu/helper/webhook/event/more"])
     def test_any_other_path_leads_nowhere(self, bot: Bot, path: str) -> None:
-        refused(tell(message_event(), address=path), 404, "Not Found")
+        assert told(tell(message_event(), address=path)) == (404, "Not Found", 0)
 
     def test_secrets_that_can_t_be_read_are_said_to_be(self, bot: Bot, settings: Any) -> None:
         settings.FIELD_ENCRYPTION_KEYS = ["YW5vdGhlci1rZXktdGhhdC1pcy0zMi1ieXRlcy1sbyE="]
-        refused(tell(message_event()), 503, "The bot's secrets can't be read.")
+        assert told(tell(message_event())) == (503, "The bot's secrets can't be read.", 0)
 
 
 class TestSlack:
@@ -297,7 +304,7 @@ class TestSlack:
 
     def test_a_challenge_is_answered_where_it_is_signed(self) -> None:
         assert self.tell(CHALLENGE).json() == {"challenge": "ajls384kdjx98XX"}
-        refused(self.tell(CHALLENGE, secret="another"), 401, "The request's signature is not valid.")
+        assert told(self.tell(CHALLENGE, secret="another")) == NOT_SIGNED
 
     def test_a_mention_is_taken_in_once(self) -> None:
         for _ in range(3):
@@ -305,7 +312,7 @@ class TestSlack:
         assert taken() == 1
 
     def test_a_copy_of_an_old_one_is_refused(self) -> None:
-        refused(self.tell(slack.mention(), at=time.time() - 301), 401, "The request is too old.")
+        assert told(self.tell(slack.mention(), at=time.time() - 301)) == (401, "The request is too old.", 0)
 
     @pytest.mark.parametrize(
         "fields",
@@ -327,12 +334,11 @@ class TestWebhook:
 
     @pytest.fixture(autouse=True)
     def _bot(self, db: None) -> None:
-        config = FakeReceiver().config("br-x")
-        managing.make(name="helper", platform=BotPlatform.WEBHOOK, config=config)
+        webhook_bot("http://127.0.0.1:9/answers", "br-x")
 
     def tell(self, body: JSON, headers: JSON | None = None) -> Any:
         raw = json.dumps(body).encode()
-        return tell(raw, headers or slack.standard_headers(raw), "/bot/webhook/helper/webhook/event")
+        return tell(raw, headers or webhook.signed(raw), "/bot/webhook/helper/webhook/event")
 
     def test_a_question_is_taken_in_once(self) -> None:
         for _ in range(3):
@@ -340,11 +346,11 @@ class TestWebhook:
         assert taken() == 1
 
     def test_a_forged_one_is_refused(self) -> None:
-        headers = slack.standard_headers(json.dumps(self.BODY).encode())
-        refused(self.tell({**self.BODY, "text": "Bye"}, headers), 401, "The request's signature is not valid.")
-        refused(self.tell(self.BODY, {**headers, "webhook-id": "msg_2"}), 401, "The request's signature is not valid.")
+        headers = webhook.signed(json.dumps(self.BODY).encode())
+        assert told(self.tell({**self.BODY, "text": "Bye"}, headers)) == NOT_SIGNED
+        assert told(self.tell(self.BODY, {**headers, "webhook-id": "msg_2"})) == NOT_SIGNED
         del headers["webhook-signature"]
-        refused(self.tell(self.BODY, headers), 401, "The request's signature is not valid.")
+        assert told(self.tell(self.BODY, headers)) == NOT_SIGNED
 
     def test_a_bot_s_own_answer_is_not_answered(self) -> None:
         assert self.tell({**self.BODY, "reply_to": "msg_1", "is_final": True}).json() == {}

@@ -10,19 +10,9 @@ from accounts.models import Charge, GroupGrant, KeyGrant
 from providers.models import AIModel
 from tests import factories
 from tests.fakes.openai import FakeOpenAI
-from tests.gateway.brconnector.api import Api, admin, at_once
+from tests.gateway.brconnector.api import Api, at_once
 
 BIND = "bind-or-unbind-model"
-
-
-@pytest.fixture
-def api(database: None) -> Api:
-    return admin()
-
-
-@pytest.fixture
-def model(database: None, upstream: FakeOpenAI) -> AIModel:
-    return factories.model(factories.provider(upstream))
 
 
 def new_key(api: Api, **fields: object) -> tuple[int, Api]:

@@ -10,15 +10,10 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import ApiKey
 from gateway.dialects.brconnector.key_import import MOST_ROWS
 from tests import factories
-from tests.gateway.brconnector.api import Api, admin, data_of
+from tests.gateway.brconnector.api import Api, data_of
 
 IMPORT = "/admin/api-key/import"
 BAD_FILE = "Please upload a properly formatted CSV file."
-
-
-@pytest.fixture
-def api(database: None) -> Api:
-    return admin()
 
 
 def imported() -> list[tuple[str, str]]:

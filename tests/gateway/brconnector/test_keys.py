@@ -14,21 +14,10 @@ from chat.models import Session, Thread
 from chat.services import conversations
 from providers.models import AIModel
 from tests import factories
-from tests.fakes.openai import FakeOpenAI
-from tests.gateway.brconnector.api import Api, admin, at_once
+from tests.gateway.brconnector.api import Api, at_once
 
 KEYS = "/admin/api-key"
 UNKNOWN = "Your key does not exist. If it was just created, please try again after a short wait."
-
-
-@pytest.fixture
-def api(database: None) -> Api:
-    return admin()
-
-
-@pytest.fixture
-def model(database: None, upstream: FakeOpenAI) -> AIModel:
-    return factories.model(factories.provider(upstream))
 
 
 def apply(api: Api, **fields: Any) -> Any:

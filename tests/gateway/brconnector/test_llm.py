@@ -17,29 +17,11 @@ from accounts.services.ledger.audit import audit
 from chat.models import Session, Thread
 from tests import factories
 from tests.fakes.kinds import FakeKinds
+from tests.gateway.brconnector.page import CHAT, MODELS, send
 
-KEY = "br_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
-PAGES_CHAT = """POST /v1/chat/completions
-Content-Type: application/json
-Authorization: Bearer br_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
-
-{
-"model": "claude-3-sonnet",
-"messages": [
-{
-"role": "user",
-"content": "ping"
-}
-],
-"stream": true,
-"temperature": 1,
-"max_tokens": 4096
-}"""
-PAGES_MODELS = """GET /v1/models
+SESSIONS = """GET /user/session/list?q=&limit=10&offset=
 Authorization: Bearer br_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"""
-PAGES_SESSIONS = """GET /user/session/list?q=&limit=10&offset=
-Authorization: Bearer br_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"""
-PAGES_THREADS = """GET /user/thread/list?q=&limit=10&offset=&session_id=
+THREADS = """GET /user/thread/list?q=&limit=10&offset=&session_id=
 Authorization: Bearer br_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"""
 
 
@@ -56,15 +38,6 @@ class Llm:
     def chat(self, model: str = "echo", secret: str = "", **fields: Any) -> Any:
         messages = [{"role": "user", "content": "hi"}]
         return self.post("chat/completions", {"model": model, "messages": messages, **fields}, secret)
-
-    def paste(self, text: str) -> Any:
-        """A request of the page, with a real key in its place."""
-        head, _, body = text.replace(KEY, self.key.secret).partition("\n\n")
-        line, *headers = head.split("\n")
-        method, path = line.split(" ")
-        given = dict(each.split(": ") for each in headers)
-        content_type = given.pop("Content-Type", "application/json")
-        return self.client.generic(method, path, body, content_type=content_type, headers=given)
 
 
 @pytest.fixture
@@ -96,7 +69,7 @@ def refusal(answer: Any, status: int) -> dict[str, Any]:
 
 
 def test_the_page_s_chat(llm: Llm) -> None:
-    answer = llm.paste(PAGES_CHAT)
+    answer = send(CHAT, llm.key.secret)
     frames = answer.getvalue().decode().split("\n\n")
     assert (answer.status_code, frames[-2:]) == (200, ["data: [DONE]", ""])
     chunks = [json.loads(frame.removeprefix("data: ")) for frame in frames[:-2]]
@@ -107,7 +80,7 @@ def test_the_page_s_chat(llm: Llm) -> None:
 
 
 def test_the_page_s_models(llm: Llm) -> None:
-    listed = llm.paste(PAGES_MODELS).json()
+    listed = send(MODELS, llm.key.secret).json()
     assert listed["object"] == "list"
     multiple = {model["id"]: model["multiple"] for model in listed["data"]}
     assert (multiple["claude-3-sonnet"], multiple["echo"]) == (True, False)
@@ -115,9 +88,9 @@ def test_the_page_s_models(llm: Llm) -> None:
 
 
 def test_the_page_s_records(llm: Llm) -> None:
-    llm.post("chat/completions", json.loads(PAGES_CHAT.partition("\n\n")[2]), **{"session-id": "a"}).getvalue()
-    [session] = llm.paste(PAGES_SESSIONS).json()["data"]["items"]
-    [thread] = llm.paste(PAGES_THREADS).json()["data"]["items"]
+    llm.post("chat/completions", json.loads(CHAT.partition("\n\n")[2]), **{"session-id": "a"}).getvalue()
+    [session] = send(SESSIONS, llm.key.secret).json()["data"]["items"]
+    [thread] = send(THREADS, llm.key.secret).json()["data"]["items"]
     assert (session["title"], thread["prompt"], thread["session_id"]) == (
         "tok0 tok1 tok2 tok3 tok4 tok5",
         '"ping"',
@@ -231,7 +204,9 @@ def test_the_status_is_true_where_that_is_wished(llm: Llm, settings: Any, model:
         "poor": factories.key(start="br-", month_quota=Decimal(0)),
         "bare": factories.key(start="br-", all_models=False),
     }
-    refusal(llm.chat(model, secret=issued[secret].secret if secret in issued else secret), status)
+    answer = llm.chat(model, secret=issued[secret].secret if secret in issued else secret)
+    assert answer.status_code == status
+    assert refusal(answer, status)["success"] is False
 
 
 @pytest.mark.parametrize(("model", "status"), [("401", 502), ("429", 429), ("500", 502), ("garbage", 502)])

@@ -11,14 +11,9 @@ from accounts.models import ApiKey, Charge
 from accounts.services.ledger.audit import audit
 from tests import factories
 from tests.fakes.openai import FakeOpenAI
-from tests.gateway.brconnector.api import Api, admin, at_once
+from tests.gateway.brconnector.api import Api, at_once
 
 NEAR_ITS_END = datetime(2031, 5, 31, 16, tzinfo=UTC)  # in Tokyo it is June
-
-
-@pytest.fixture
-def api(database: None) -> Api:
-    return admin()
 
 
 @pytest.fixture

@@ -1,15 +1,8 @@
 """What was put on balances: the newest first, to the last decimal."""
 
-import pytest
-
-from tests.gateway.brconnector.api import Api, admin
+from tests.gateway.brconnector.api import Api
 
 LIST = "/admin/payment/list"
-
-
-@pytest.fixture
-def api(database: None) -> Api:
-    return admin()
 
 
 def key(api: Api) -> int:

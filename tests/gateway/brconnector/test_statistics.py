@@ -3,7 +3,6 @@
 from datetime import timedelta
 from decimal import Decimal
 
-import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -12,14 +11,9 @@ from accounts.models import ApiKey, Role
 from accounts.services import keys
 from tests import factories
 from tests.fakes.openai import FakeOpenAI
-from tests.gateway.brconnector.api import Api, admin
+from tests.gateway.brconnector.api import Api
 
 TOTAL = "/admin/statistics/total"
-
-
-@pytest.fixture
-def api(database: None) -> Api:
-    return admin()
 
 
 def test_nothing_yet(api: Api) -> None:
