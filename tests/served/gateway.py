@@ -100,8 +100,8 @@ class ServedGateway:
         return result.stdout.strip()
 
     def add_upstream(self, upstream: FakeVendor, *names: str, **prices: str) -> None:
-        """A provider for the fake, and a model for each of its behaviours."""
-        name = f"fake {upstream.port}"
+        """A provider for the fake, and a model for each of its behaviours. What makes a provider rest needs its own."""
+        name = f"fake {upstream.port} {names[0]}"
         self.manage("add_provider", name, "--base-url", f"{upstream.origin}/v1", "--key", upstream.key)
         options = {"price_in": "0", "price_out": "1000", "max_output": "100", **prices}
         flags = [text for field, value in options.items() for text in (f"--{field.replace('_', '-')}", value)]

@@ -23,7 +23,7 @@ def served(fake: FakeOpenAI) -> Iterator[ServedGateway]:
     with ServedGateway() as gateway, FakeAnthropic() as anthropic:
         gateway.add_upstream(fake, "echo", "401", "429", "500", "hang-midstream")
         gateway.manage(
-            "add_model", "vectors", "--provider", f"fake {fake.port}", "--upstream-name", "echo", "--kind", "embedding"
+            "add_model", "vectors", "--provider", f"fake {fake.port} echo", "--upstream-name", "echo", "--kind", "embedding"
         )
         gateway.manage(
             "add_provider", "claude", "--requester", "anthropic", "--base-url", anthropic.origin, "--key", anthropic.key

@@ -20,7 +20,8 @@ LOOK = {
 @pytest.fixture(scope="module")
 def served(fake: FakeOpenAI) -> Iterator[ServedGateway]:
     with ServedGateway(TRUE_STATUS_CODES="true") as gateway:
-        gateway.add_upstream(fake, "echo", "401", "429", "500")
+        for model in ("echo", "401", "429", "500"):
+            gateway.add_upstream(fake, model)
         yield gateway
         assert gateway.audit() == "The ledger is whole."
 
@@ -50,7 +51,7 @@ def test_the_key_has_its_form(secret: str) -> None:
 
 
 def test_chat(sdk: openai.OpenAI) -> None:
-    answer = sdk.chat.completions.create(model="echo", messages=HELLO, extra_headers={"Session-Id": "sdk"})
+    answer = sdk.chat.completions.create(model="echo", messages=HELLO)
     assert answer.choices[0].message.content and answer.choices[0].finish_reason == "stop"
     assert answer.object == "chat.completion" and answer.usage is not None
 
@@ -118,7 +119,10 @@ def test_refusals_are_the_sdk_s_own(served: ServedGateway) -> None:
         assert content["success"] is False and content["data"].startswith(text)
 
 
-def test_the_session_has_a_title_and_its_owner_sees_it(served: ServedGateway, secret: str) -> None:
+def test_the_session_has_a_title_and_its_owner_sees_it(served: ServedGateway) -> None:
+    secret = issue(served, all_models=True)
+    with openai.OpenAI(base_url=f"{served.url}/v1", api_key=secret) as sdk:
+        sdk.chat.completions.create(model="echo", messages=HELLO, extra_headers={"Session-Id": "sdk"})
     headers = {"Authorization": f"Bearer {secret}"}
     [session] = requests.get(f"{served.url}/user/session/list", headers=headers, timeout=20).json()["data"]["items"]
     assert (session["key"], session["title"]) == ("sdk", "tok0 tok1 tok2 tok3 tok4 tok5")
