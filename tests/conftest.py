@@ -10,7 +10,10 @@ from accounts.services.ledger import writer
 from chat.services import partitions, snapshot
 from common.models import ConfigVersion
 from providers.services import board, board_sync
+from tests import emptying
 from tests.fakes.openai import FakeOpenAI
+
+emptying.replace_flush()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
