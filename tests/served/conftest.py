@@ -1,11 +1,11 @@
 from collections.abc import Iterator
-from uuid import uuid4
 
-import psycopg
 import pytest
 
 from bench.postgres import PostgresServer
+from tests.commands.brconnector_database import brconnector, brconnector_server  # noqa: F401  # fixtures
 from tests.fakes.openai import FakeOpenAI
+from tests.served import databases
 from tests.served.gateway import ServedGateway
 
 
@@ -23,14 +23,10 @@ def fake() -> Iterator[FakeOpenAI]:
 
 
 def database_url(request: pytest.FixtureRequest, kind: str) -> str:
-    """A fresh database of that kind."""
+    """A new, migrated database of that kind; empty: the gateway makes its own."""
     if kind == "sqlite":
         return ""
-    server: PostgresServer = request.getfixturevalue("postgresql")
-    name = f"test_{uuid4().hex[:12]}"
-    with psycopg.connect(server.url.replace("postgres://", "postgresql://"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
-    return server.url.rsplit("/", 1)[0] + f"/{name}"
+    return databases.create(request.getfixturevalue("postgresql"))
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

@@ -15,17 +15,23 @@ import requests
 
 from bench.processes import free_port
 from tests.fakes.server import FakeVendor
+from tests.served import databases
+from tests.served.databases import ROOT
+from tests.served.desk import Desk
 
-ROOT = Path(__file__).resolve().parents[2]
+__all__ = ["HELD", "ROOT", "ServedGateway"]
+
 HELD = "SELECT COUNT(*) FROM accounts_charge WHERE state = 'held'"
 
 
 class ServedGateway:
-    """Start it with `with`; `restart()` and `kill()` act on the real processes."""
+    """Start it with `with`; `stop()` and `kill()` act on the real processes.
+
+    `database_url`: of a database that is migrated; without one, it is an SQLite file of the gateway's own."""
 
     def __init__(self, database_url: str = "", **environment: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="weighbridge-served-"))
-        self.database_url = database_url or f"sqlite:///{self.folder / 'served.sqlite3'}"
+        self.database_url = database_url or databases.copy_to(self.folder / "served.sqlite3")
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = self.folder / "gunicorn.log"
@@ -38,15 +44,16 @@ class ServedGateway:
             "SHUTDOWN_SECONDS": "5",
             **environment,
         }
+        self.desk = Desk(self.environment)
         self.process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        self.manage("migrate", "-v0")
         self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+        self.desk.close()
 
     def start(self) -> None:
         (self.folder / "static").mkdir(exist_ok=True)
@@ -88,8 +95,7 @@ class ServedGateway:
         return [int(pid) for pid in children.split()]
 
     def manage(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "manage.py", *arguments]
-        done = subprocess.run(command, cwd=ROOT, env=self.environment, text=True, capture_output=True, timeout=60)
+        done = self.desk.run(*arguments)
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
 

@@ -24,20 +24,8 @@ class Cluster:
 
     def __init__(self, gateway: ServedGateway, fakes: list[FakeOpenAI]) -> None:
         self.gateway, self.fakes = gateway, fakes
-        for number, fake in enumerate(fakes):
-            gateway.manage("add_provider", f"u{number}", "--base-url", fake.base_url, "--key", fake.key)
-            gateway.manage(
-                "add_model",
-                "echo",
-                "--provider",
-                f"u{number}",
-                "--price-in",
-                "0",
-                "--price-out",
-                "1000",
-                "--max-output",
-                "100",
-            )
+        for fake in fakes:
+            gateway.add_upstream(fake, "echo")
         gateway.manage("shell", "-v0", "-c", f"Provider.objects.update(connect_timeout={CONNECT_SECONDS})")
         self.secret = gateway.create_key()
 
@@ -92,7 +80,7 @@ def test_one_of_three_deployments_dies_under_load_and_no_caller_notices(cluster:
     rows = cluster.settled()
     assert len(rows) == 940
     assert {row[:4] for row in rows} == {("settled", "ok", 50_000_000, 5)}
-    assert {row[4] for row in rows} == {"u0", "u1", "u2"}
+    assert {row[4] for row in rows} == {f"fake {fake.port} echo" for fake in cluster.fakes}
 
 
 def test_a_tenth_fails_at_random_under_100_parallel_streams(cluster: Cluster) -> None:

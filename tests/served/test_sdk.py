@@ -22,26 +22,12 @@ LOOK = {
 def served(fake: FakeOpenAI) -> Iterator[ServedGateway]:
     with ServedGateway() as gateway, FakeAnthropic() as anthropic:
         gateway.add_upstream(fake, "echo", "401", "429", "500", "hang-midstream")
-        gateway.manage(
-            "add_model", "vectors", "--provider", f"fake {fake.port} echo", "--upstream-name", "echo", "--kind", "embedding"
-        )
-        gateway.manage(
-            "add_provider", "claude", "--requester", "anthropic", "--base-url", anthropic.origin, "--key", anthropic.key
-        )
-        gateway.manage(
-            "add_model",
-            "claude-echo",
-            "--provider",
-            "claude",
-            "--upstream-name",
-            "echo",
-            "--price-in",
-            "3",
-            "--price-out",
-            "15",
-            "--price-cached-read",
-            "0.3",
-        )
+        echo = ("--upstream-name", "echo")
+        gateway.manage("add_model", "vectors", "--provider", f"fake {fake.port} echo", *echo, "--kind", "embedding")
+        place = ("--base-url", anthropic.origin, "--key", anthropic.key)
+        gateway.manage("add_provider", "claude", "--requester", "anthropic", *place)
+        prices = ("--price-in", "3", "--price-out", "15", "--price-cached-read", "0.3")
+        gateway.manage("add_model", "claude-echo", "--provider", "claude", *echo, *prices)
         yield gateway
         assert anthropic.violations == []
 

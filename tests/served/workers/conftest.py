@@ -4,9 +4,9 @@ import pytest
 import requests
 
 from tests.fakes.openai import FakeOpenAI
-from tests.jobs.working import Tasks
-from tests.served.conftest import database_url, postgresql  # noqa: F401  # a fixture
+from tests.served.conftest import database_url
 from tests.served.gateway import ServedGateway
+from tests.served.workers.working import Tasks
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

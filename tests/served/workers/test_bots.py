@@ -13,8 +13,8 @@ import requests
 from tests.fakes import feishu
 from tests.fakes.feishu import FakeFeishu, encrypted, message_event
 from tests.fakes.openai import FakeOpenAI
-from tests.jobs.working import SlowLister, Tasks, Worker, declare, execute
 from tests.served.gateway import ServedGateway
+from tests.served.workers.working import SlowLister, Tasks, Worker, declare, execute
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.timeout(300)]
 

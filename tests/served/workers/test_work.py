@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.jobs.working import SlowLister, Tasks, Worker, declare, multiply_charges
 from tests.served.gateway import ServedGateway
+from tests.served.workers.working import SlowLister, Tasks, Worker, declare, multiply_charges
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.timeout(300)]
 
