@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import QuerySet
 
 Done = TypeVar("Done")
@@ -57,6 +58,18 @@ def written(write: Callable[[], Done], *, within_seconds: float) -> Done:
             if "database is locked" not in str(error) or time.monotonic() > deadline:
                 raise
         time.sleep(LOCK_TRY_SECONDS)
+
+
+@contextmanager
+def pipelined(database: BaseDatabaseWrapper) -> Iterator[None]:
+    """Statements go out together and are waited for once: where a result is read, else at the end, where an error is
+    raised, too. In a transaction. PostgreSQL's pipeline mode (psycopg's documentation, "Pipeline mode support"); with
+    SQLite there is nobody to wait for."""
+    if database.vendor != "postgresql":
+        yield
+        return
+    with database.wrap_database_errors, database.connection.pipeline():
+        yield
 
 
 def remove(rows: QuerySet[Any], *, at_once: int = 500) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Self
 import psycopg
 import requests
 
+from accounts.services.ledger.worker import identity_of
 from bench.processes import free_port
 from tests.fakes.server import FakeVendor
 from tests.served import databases
@@ -83,11 +84,14 @@ class ServedGateway:
             self.process = None
 
     def kill(self) -> None:
-        """kill -9 for the master and every worker: nobody gets to tidy up."""
+        """kill -9 for the master and every worker: nobody gets to tidy up. All are dead when it returns."""
         assert self.process is not None
+        workers = self.worker_pids()
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(10)
         self.process = None
+        while any(map(_is_alive, workers)):
+            time.sleep(0.01)
 
     def worker_pids(self) -> list[int]:
         assert self.process is not None
@@ -137,3 +141,11 @@ class ServedGateway:
         while (found := [row[0] for row in self.rows(query)]) != wanted:
             assert time.monotonic() < deadline, f"{query}: {found}, expected {wanted}\n{self.log.read_text()[-3000:]}"
             time.sleep(0.05)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        identity_of(pid)
+    except OSError:
+        return False
+    return True

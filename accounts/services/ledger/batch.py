@@ -30,6 +30,7 @@ from accounts.services.ledger.types import (
     Settled,
     Settlement,
 )
+from common.database import pipelined
 
 LIMITS = sql.OPEN_COLUMNS.split(", ").index("limits")
 Request = Admission | Settlement
@@ -51,17 +52,19 @@ class Batch:
     def run(self, requests: Sequence[Request]) -> list[Result]:
         """Commit all of them; each gets its own result, in the same order. Raises what the database raises."""
         with transaction.atomic(using=self.connection.alias):
-            self.version, self.accounts = sql.lock_accounts(self.connection, {each.key_id for each in requests})
+            key_ids = {each.key_id for each in requests}
+            settled = [each.request_id for each in requests if isinstance(each, Settlement)]
+            self.accounts, self.version, self.holds = sql.lock_accounts(self.connection, key_ids, settled)
             self._look_at_the_clock()
-            self.holds = self._open_holds(requests)
             self.counters = self._lock_counters(requests)
             for account in self.accounts.values():
                 account.turn_month(self.month)
             results = [self._decide(request) for request in requests]
             rollups.take_back(self.connection, self.taken_back)  # before they are written anew
-            self._write()
-            rollups.add(self.connection, self.over, self.now)
-            self._record([result for result in results if isinstance(result, Settled)])
+            with pipelined(self.connection):
+                self._write()
+                rollups.add(self.connection, self.over, self.now)
+                self._record([result for result in results if isinstance(result, Settled)])
         return results
 
     def _look_at_the_clock(self) -> None:
@@ -77,10 +80,6 @@ class Batch:
         clock = Clock(self.now)
         wanted = rows.wanted_for(clock, chain.from_iterable(claims), chain.from_iterable(entries))
         return rows.lock(self.connection, clock, wanted)
-
-    def _open_holds(self, requests: Sequence[Request]) -> dict[str, Row]:
-        ids = [each.request_id for each in requests if isinstance(each, Settlement)]
-        return sql.open_holds(self.connection, ids) if ids else {}
 
     def _decide(self, request: Request) -> Result:
         if isinstance(request, Settlement):

@@ -82,7 +82,7 @@ def standings(charges: Sequence[Charge], month: date | None = None) -> dict[int,
 def correct(key_id: int, ratings: dict[int, Rating]) -> list[Charge]:
     """Write what these ratings (by the charge's id, all of one key) change, and return the new rows. Doing so again
     changes nothing, as the difference is to all that was written before."""
-    account = sql.lock_accounts(connection, {key_id})[1][key_id]
+    account = sql.lock_accounts(connection, {key_id})[0][key_id]
     now = timezone.now()  # one moment for the rows and for the day that counts them
     account.turn_month(first_of_month(timezone.localtime(now)))
     charges = list(Charge.objects.filter(pk__in=ratings, key=key_id, state=State.SETTLED).order_by("pk"))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import orjson
@@ -11,7 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from accounts.models import ApiKey, Charge, Payment
 from accounts.services.ledger.types import Account, Row
-from common.database import as_utc
+from common.database import as_utc, pipelined
 from common.models import ConfigVersion
 
 KEYS = ApiKey._meta.db_table
@@ -111,40 +111,48 @@ SETTLE_CHARGE_ELSEWHERE = Update(CHARGES, (*SETTLEMENT_COLUMNS, *DEPLOYMENT_COLU
 UPDATE_ACCOUNT = Update(KEYS, ("month", "month_fee", "balance", "held", "spent", "last_used_at"))
 
 
-def lock_accounts(connection: BaseDatabaseWrapper, key_ids: Iterable[int]) -> tuple[int, dict[int, Account]]:
-    """The configuration's version, and the keys' rows under lock, in id order so that writers never deadlock.
+VERSION = f"SELECT number FROM {VERSIONS} WHERE id = 1"
+
+
+def lock_accounts(
+    connection: BaseDatabaseWrapper, key_ids: Iterable[int], request_ids: Sequence[str] = ()
+) -> tuple[dict[int, Account], int, dict[str, Row]]:
+    """The keys' rows under lock, in id order so that writers never deadlock; and with these locks in hand the
+    configuration's version, and the open charges among `request_ids` as OPEN_COLUMNS.
 
     On SQLite the transaction itself is the lock (it began IMMEDIATE).
     """
     ids = sorted(key_ids)
-    lock = " FOR UPDATE" if connection.features.has_select_for_update else ""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT {ACCOUNT_COLUMNS} FROM {KEYS} WHERE id IN ({places(ids)}) ORDER BY id{lock}",
-            ids,
-        )
-        accounts = {row[0]: _account(row) for row in cursor.fetchall()}
-        cursor.execute(f"SELECT number FROM {VERSIONS} WHERE id = 1")
-        return cursor.fetchone()[0], accounts
+    with connection.cursor() as keys, connection.cursor() as versions, connection.cursor() as charges:
+        with pipelined(connection):
+            keys.execute(_accounts(len(ids), connection.features.has_select_for_update), ids)
+            versions.execute(VERSION)
+            if request_ids:
+                charges.execute(_open_holds(len(request_ids)), request_ids)
+        accounts = {row[0]: _account(row) for row in keys.fetchall()}
+        holds = {row[0]: row for row in charges.fetchall()} if request_ids else {}
+        return accounts, versions.fetchone()[0], holds
+
+
+@cache
+def _accounts(count: int, is_locked: bool) -> str:
+    lock = " FOR UPDATE" if is_locked else ""
+    return f"SELECT {ACCOUNT_COLUMNS} FROM {KEYS} WHERE id IN ({places(range(count))}) ORDER BY id{lock}"
+
+
+@cache
+def _open_holds(count: int) -> str:
+    """Those that can still be settled: held, or swept on a guess that nobody has been paid back and that was not rated
+    anew."""
+    return f"""SELECT {OPEN_COLUMNS} FROM {CHARGES} WHERE request_id IN ({places(range(count))})
+        AND (state = 'held' OR (outcome = 'server_stopped'
+             AND NOT EXISTS (SELECT 1 FROM {PAYMENTS} p WHERE p.charge_id = {CHARGES}.id)
+             AND NOT EXISTS (SELECT 1 FROM {CHARGES} r WHERE r.corrects_id = {CHARGES}.id)))"""
 
 
 def _account(row: Row) -> Account:
     expires_at: datetime | None = row[2]
     return Account(row[0], bool(row[1]), expires_at and as_utc(expires_at), row[3], bool(row[4]), *row[5:])
-
-
-def open_holds(connection: BaseDatabaseWrapper, request_ids: Sequence[str]) -> dict[str, Row]:
-    """The charges among these that can still be settled, as OPEN_COLUMNS: held, or swept on a guess that nobody has
-    been paid back and that was not rated anew."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT {OPEN_COLUMNS} FROM {CHARGES} WHERE request_id IN ({places(request_ids)}) "
-            "AND (state = 'held' OR (outcome = 'server_stopped' "
-            f"AND NOT EXISTS (SELECT 1 FROM {PAYMENTS} p WHERE p.charge_id = {CHARGES}.id) "
-            f"AND NOT EXISTS (SELECT 1 FROM {CHARGES} r WHERE r.corrects_id = {CHARGES}.id)))",
-            request_ids,
-        )
-        return {row[0]: row for row in cursor.fetchall()}
 
 
 def run_many(connection: BaseDatabaseWrapper, statement: Insert | Update, rows: Sequence[Sequence[Any]]) -> None:
