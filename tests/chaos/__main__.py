@@ -27,7 +27,7 @@ def one_round(plan: Plan) -> Report:
     if plan.database == "sqlite":
         return run(plan)
     with PostgresServer() as server:
-        return run(plan, server, server.url)
+        return run(plan, server)
 
 
 def main() -> int:

@@ -16,6 +16,7 @@ from tests.chaos.faults import Faults
 from tests.chaos.load import Load, wait_a_little
 from tests.chaos.story import Model, Story, Timeline
 from tests.chaos.upstream import ChaosUpstream
+from tests.served import databases
 from tests.served.gateway import ServedGateway
 
 ZONES = ("UTC", "Asia/Kathmandu", "America/St_Johns")
@@ -67,17 +68,16 @@ def _told(counts: "Counter[int] | Counter[str] | dict[str, int]") -> str:
     return ", ".join(f"{name} {number}" for name, number in sorted(counts.items(), key=lambda item: str(item[0])))
 
 
-def run(plan: Plan, server: PostgresServer | None = None, database_url: str = "") -> Report:
+def run(plan: Plan, server: PostgresServer | None = None) -> Report:
     """Everything at random, as the seed has it; which thread comes first it does not have."""
     story = Story()
     zone = random.Random(plan.seed).choice(ZONES)
     environment = {"WEB_WORKERS": "2", "TIME_ZONE": zone, "SHUTDOWN_SECONDS": "2", "LEDGER_WAIT_SECONDS": "4"}
     with ExitStack() as stack:
         upstream = stack.enter_context(ChaosUpstream(story))
-        gateway = ServedGateway(database_url, **environment)
+        gateway = ServedGateway(databases.create(server) if server else "", **environment)
         clerk = Clerk(gateway.environment, gateway.folder / "clerk.log")
         stack.callback(clerk.dismiss)
-        clerk.must("manage", command=["migrate", "-v0"])
         stack.callback(gateway.stop)
         gateway.start()
         edits = Edits(clerk, story, f"{plan.seed} edits")

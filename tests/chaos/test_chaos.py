@@ -25,7 +25,7 @@ def test_nothing_is_overspent_on_sqlite() -> None:
 
 def test_nothing_is_overspent_on_postgresql() -> None:
     with PostgresServer() as server:
-        report = run(plan("postgresql"), server, server.url)
+        report = run(plan("postgresql"), server)
     print(report)
     assert report.problems == []
     assert report.spent > 0

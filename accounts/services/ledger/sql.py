@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -125,26 +125,24 @@ def lock_accounts(
     ids = sorted(key_ids)
     with connection.cursor() as keys, connection.cursor() as versions, connection.cursor() as charges:
         with pipelined(connection):
-            keys.execute(_accounts(len(ids), connection.features.has_select_for_update), ids)
+            keys.execute(_select_accounts(ids, connection.features.has_select_for_update), ids)
             versions.execute(VERSION)
             if request_ids:
-                charges.execute(_open_holds(len(request_ids)), request_ids)
+                charges.execute(_select_open_holds(request_ids), request_ids)
         accounts = {row[0]: _account(row) for row in keys.fetchall()}
         holds = {row[0]: row for row in charges.fetchall()} if request_ids else {}
         return accounts, versions.fetchone()[0], holds
 
 
-@cache
-def _accounts(count: int, is_locked: bool) -> str:
+def _select_accounts(ids: Sequence[int], is_locked: bool) -> str:
     lock = " FOR UPDATE" if is_locked else ""
-    return f"SELECT {ACCOUNT_COLUMNS} FROM {KEYS} WHERE id IN ({places(range(count))}) ORDER BY id{lock}"
+    return f"SELECT {ACCOUNT_COLUMNS} FROM {KEYS} WHERE id IN ({places(ids)}) ORDER BY id{lock}"
 
 
-@cache
-def _open_holds(count: int) -> str:
+def _select_open_holds(request_ids: Sequence[str]) -> str:
     """Those that can still be settled: held, or swept on a guess that nobody has been paid back and that was not rated
     anew."""
-    return f"""SELECT {OPEN_COLUMNS} FROM {CHARGES} WHERE request_id IN ({places(range(count))})
+    return f"""SELECT {OPEN_COLUMNS} FROM {CHARGES} WHERE request_id IN ({places(request_ids)})
         AND (state = 'held' OR (outcome = 'server_stopped'
              AND NOT EXISTS (SELECT 1 FROM {PAYMENTS} p WHERE p.charge_id = {CHARGES}.id)
              AND NOT EXISTS (SELECT 1 FROM {CHARGES} r WHERE r.corrects_id = {CHARGES}.id)))"""

@@ -4,6 +4,8 @@ import csv
 import io
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -20,15 +22,21 @@ MINE = "FROM providers_aimodel WHERE name LIKE 'acme/%'"
 CHARGES = 40_000
 
 
+@contextmanager
+def checking(gateway: ServedGateway, tasks: Tasks, seconds: float) -> Iterator[tuple[SlowLister, int]]:
+    """The number of a check of all providers, which waits for a worker; each takes that long."""
+    with SlowLister("seer", seconds=seconds) as upstream:
+        declare(gateway, upstream, *PROVIDERS)
+        yield upstream, tasks.start("provider/check")
+
+
 def checks_of(upstream: SlowLister) -> int:
     return sum(seen.path == "/v1/models" for seen in upstream.seen)
 
 
 class TestCheck:
     def test_progress_rises_and_everything_is_checked_once(self, gateway: ServedGateway, tasks: Tasks) -> None:
-        with SlowLister("seer", seconds=0.3) as upstream:
-            declare(gateway, upstream, *PROVIDERS)
-            id = tasks.start("provider/check")
+        with checking(gateway, tasks, seconds=0.3) as (upstream, id):
             assert tasks.task(id)["progress"]["done"] == 0
             seen: list[int] = []
             with Worker(gateway):
@@ -41,9 +49,7 @@ class TestCheck:
         assert task["progress"] == {"done": 32, "total": 32, "percent": 100}
 
     def test_a_killed_worker_s_task_goes_on_where_it_was(self, gateway: ServedGateway, tasks: Tasks) -> None:
-        with SlowLister("seer", seconds=0.5) as upstream:
-            declare(gateway, upstream, *PROVIDERS)
-            id = tasks.start("provider/check")
+        with checking(gateway, tasks, seconds=0.5) as (upstream, id):
             with Worker(gateway) as worker:
                 tasks.wait_for_progress(id)
                 worker.kill()
@@ -54,9 +60,7 @@ class TestCheck:
         assert tasks.row(id, "attempt", "crashes") == (2, 1)
 
     def test_a_worker_that_is_told_to_end_hands_its_task_back(self, gateway: ServedGateway, tasks: Tasks) -> None:
-        with SlowLister("seer", seconds=0.5) as upstream:
-            declare(gateway, upstream, *PROVIDERS)
-            id = tasks.start("provider/check")
+        with checking(gateway, tasks, seconds=0.5) as (upstream, id):
             with Worker(gateway) as worker:
                 tasks.wait_for_progress(id)
                 worker.send(signal.SIGTERM)
@@ -68,9 +72,7 @@ class TestCheck:
         assert tasks.row(id, "attempt", "crashes") == (2, 0)
 
     def test_a_running_task_is_cancelled_before_its_next_step(self, gateway: ServedGateway, tasks: Tasks) -> None:
-        with SlowLister("seer", seconds=0.5) as upstream:
-            declare(gateway, upstream, *PROVIDERS)
-            id = tasks.start("provider/check")
+        with checking(gateway, tasks, seconds=0.5) as (upstream, id):
             with Worker(gateway):
                 tasks.wait_for_progress(id)
                 assert tasks.cancel(id).status_code == 200
@@ -82,27 +84,22 @@ class TestCheck:
     def test_a_worker_that_stood_still_can_t_end_what_another_one_took(
         self, gateway: ServedGateway, tasks: Tasks
     ) -> None:
-        with SlowLister("seer", seconds=0.5) as upstream:
-            declare(gateway, upstream, *PROVIDERS)
-            id = tasks.start("provider/check")
-            with Worker(gateway) as slow:
-                tasks.wait_for_progress(id)
-                slow.send(signal.SIGSTOP)
-                with Worker(gateway):
-                    tasks.wait(id, lambda task: tasks.row(id, "attempt") == (2,))
-                    slow.send(signal.SIGCONT)
-                    task = tasks.wait_for_end(id)
-                    time.sleep(1.5)  # the slow one has come to its next step as well
-                assert slow.process.poll() is None
+        with checking(gateway, tasks, seconds=0.5) as (_, id), Worker(gateway) as slow:
+            tasks.wait_for_progress(id)
+            slow.send(signal.SIGSTOP)
+            with Worker(gateway):
+                tasks.wait(id, lambda task: tasks.row(id, "attempt") == (2,))
+                slow.send(signal.SIGCONT)
+                task = tasks.wait_for_end(id)
+                time.sleep(1.5)  # the slow one has come to its next step as well
+            assert slow.process.poll() is None
         assert task == tasks.task(id)
         assert task["result"]["providers"] == len(PROVIDERS)
         assert tasks.row(id, "attempt") == (2,)
         assert f"task {id} is no longer this worker's" in slow.log.read_text()
 
     def test_a_task_that_kills_every_worker_is_given_up(self, gateway: ServedGateway, tasks: Tasks) -> None:
-        with SlowLister("seer", seconds=1) as upstream:
-            declare(gateway, upstream, *PROVIDERS)
-            id = tasks.start("provider/check")
+        with checking(gateway, tasks, seconds=1) as (_, id):
             for attempt in (1, 2, 3):
                 with Worker(gateway) as worker:
                     tasks.wait(id, lambda task, attempt=attempt: tasks.row(id, "attempt") == (attempt,))
