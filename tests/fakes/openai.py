@@ -12,7 +12,7 @@ garbage            not JSON                 html               200 with a web pa
 error-in-stream    an error after two chunks                      no-usage     never reports usage
 every-part         like echo; of its prompt's words 2 are cached and 3 sound, of its tokens 4 reasoning and 1 sound
 slow               50 ms between chunks     slow-forever       20 chunks a second until the client goes
-late               three seconds before the first word             late-error     the same, then 500
+late               five seconds before the first word              late-error     2.5 seconds, then 500
 pause              four seconds of silence after the first word
 """
 
@@ -124,7 +124,7 @@ class OpenAIHandler(Handler):
         self.hang_up()
 
     def late(self, body: JSON, shape: Callable[..., JSON]) -> None:
-        self.pause(3)
+        self.pause(5)
         self.echo(body, shape)
 
     def late_error(self, body: JSON, shape: Callable[..., JSON]) -> None:

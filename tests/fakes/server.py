@@ -160,6 +160,16 @@ class FakeVendor(Served):
             time.sleep(0.01)
         return bool(getattr(self, condition))
 
+    @property
+    def is_idle(self) -> bool:
+        return self.active == 0
+
+    def count_anew(self) -> None:
+        """Callers that leave are counted from here on: those of earlier tests, which it may not have heard of yet, are
+        waited for."""
+        assert self.wait_until("is_idle", seconds=20)
+        self.closed_early = 0
+
     def record(self) -> JSON:
         with self.lock:
             return {

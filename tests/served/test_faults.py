@@ -30,7 +30,7 @@ def served(request: pytest.FixtureRequest, fake: FakeOpenAI) -> Iterator[tuple[S
 
 @pytest.fixture(autouse=True)
 def _ledger_stays_whole(served: tuple[ServedGateway, str], fake: FakeOpenAI) -> Iterator[None]:
-    fake.closed_early = 0
+    fake.count_anew()
     yield
     gateway, _ = served
     gateway.wait_for_rows(HELD, [0])
